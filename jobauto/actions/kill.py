@@ -1,0 +1,113 @@
+"""Stopping a run: its monitor first, then all its jobs in one remote command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobauto import lock
+from jobauto.clock import Clock
+from jobauto.host import Host, Runner
+from jobauto.judge import accepted
+from jobauto.ledger import Entry, Ledger
+from jobauto.lock import Holder
+from jobauto.model import InQueue, Queued
+from jobauto.remote.killing import Kill, Killed
+from jobauto.run import Run, open_run
+from jobauto.schedulers import DIALECTS
+from jobauto.start import open_host
+
+PATIENCE = 15  # seconds, for jobs that take their time to end
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What `kill` did: the monitor it stopped, and the jobs by what became of them."""
+
+    monitor: Holder | None
+    killed: list[str] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)  # still in the queue, against our wish
+    said: str = ""
+
+
+def kill(folder: Path, runner: Runner, clock: Clock) -> Outcome:
+    """Stop the monitor (if it runs), then end every job in flight and write that down.
+
+    Works when the monitor is dead. RemoteError: the jobs are as they were, and still in qsub.now.
+    """
+    run = open_run(folder)
+    outcome = Outcome(lock.terminate(run.private))
+    with lock.held(run.private, clock.date(), wait=10):
+        ledger = Ledger(run.folder, run.id)
+        ledger.recover()
+        if ledger.in_flight() or ledger.lingering:
+            host = open_host(run, runner, run.mirrored)
+            try:
+                _kill_all(run, ledger, host, clock, outcome)
+            finally:
+                host.close()
+        ledger.save(clock.date())
+    return outcome
+
+
+def _kill_all(run: Run, ledger: Ledger, host: Host, clock: Clock, outcome: Outcome) -> None:
+    answer = _ask(run, ledger, host)
+    outcome.said = answer.said.strip()  # for the person, should anything be left
+    found = [(e.job.name, _late(run, e, answer)) for e in ledger.in_flight() if not e.jobid]
+    adopted = [(name, jobid) for name, jobid in found if jobid]
+    if adopted:  # submitted after all: now their JOBIDs are known, end them too
+        ledger.accept(adopted, clock.date())
+        answer = _ask(run, ledger, host)
+    for _ in range(PATIENCE):
+        if not _alive(answer.queue, ledger, ending=True):
+            break
+        clock.sleep(1.0)
+        answer = _ask(run, ledger, host)
+    alive = _alive(answer.queue, ledger, ending=False)
+    for entry in ledger.in_flight():
+        if entry.jobid in alive:
+            outcome.left.append(entry.job.name)
+        else:
+            _settle(entry, ledger, answer, clock.date(), outcome)
+    for jobid in list(ledger.lingering):
+        ledger.left(jobid)
+
+
+def _alive(queue: dict[str, InQueue], ledger: Ledger, ending: bool) -> set[str]:
+    """JOBIDs of ours that the queue names; without those that are `ending`, unless wanted."""
+    ours = {e.jobid for e in ledger.in_flight()} & queue.keys()
+    return {j for j in ours if ending or queue[j].state is not Queued.ENDING}
+
+
+def _ask(run: Run, ledger: Ledger, host: Host) -> Killed:
+    flying = ledger.in_flight()
+    return host.ask(
+        Kill(
+            DIALECTS[run.scheduler],
+            run.rdir,
+            jobids=[e.jobid for e in flying if e.jobid] + list(ledger.lingering),
+            markers=[e.job.marker for e in flying],
+            doubtful=[e.attempt for e in flying if e.attempt and not e.jobid],
+        )
+    )
+
+
+def _late(run: Run, entry: Entry, answer: Killed) -> str | None:
+    claim = answer.claims.get(entry.attempt.token) if entry.attempt else None
+    return accepted(claim, DIALECTS[run.scheduler]) if claim else None
+
+
+def _settle(entry: Entry, ledger: Ledger, answer: Killed, date: str, outcome: Outcome) -> None:
+    name = entry.job.name
+    claim = answer.claims.get(entry.attempt.token) if entry.attempt else None
+    if entry.jobid and entry.job.marker in answer.markers:
+        ledger.settle(name, "finished", date)
+        outcome.finished.append(name)
+    elif not entry.jobid and (claim is None or not claim.answered):
+        ledger.settle(name, "unsure", date, "killed-while-being-submitted")
+        outcome.unsure.append(name)
+    else:
+        ledger.settle(name, "killed", date)
+        outcome.killed.append(name)

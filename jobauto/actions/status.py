@@ -1,0 +1,128 @@
+"""What state each job of a run is in, from the run folder's files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from jobauto import lock
+from jobauto.errors import UserError
+from jobauto.graph import Graph
+from jobauto.ledger import Entry, Ledger, files
+from jobauto.lock import Holder
+from jobauto.model import InQueue, State
+from jobauto.run import Run, open_run, survey
+from jobauto.schedulers import DIALECTS, Unreadable
+
+
+@dataclass(slots=True)
+class Status:
+    """A run as its files tell it; `states` has every job, `queue` the scheduler's last answer."""
+
+    run: Run
+    graph: Graph
+    entries: dict[str, Entry]
+    states: dict[str, State]
+    culprits: dict[str, str]  # blocked job -> the job that failed
+    queue: dict[str, InQueue]
+    queue_text: str
+    monitor: Holder | None  # who watches the run now
+    warnings: list[UserError] = field(default_factory=list)
+
+    def counts(self) -> dict[State, int]:
+        """How many jobs are in each state."""
+        return count(self.states.values())
+
+    def named(self, *states: State) -> list[str]:
+        """Jobs in one of these states, in order of name."""
+        return sorted(name for name, state in self.states.items() if state in states)
+
+
+def as_data(status: Status) -> dict[str, object]:
+    """The same for programs: plain values, states by their words."""
+    return {
+        "run": str(status.run.folder),
+        "scheduler": status.run.scheduler,
+        "remote": status.run.remote,
+        "monitor": asdict(status.monitor) if status.monitor else None,
+        "counts": {state.word: number for state, number in status.counts().items()},
+        "jobs": {
+            name: _job_data(state, status.entries.get(name))
+            for name, state in sorted(status.states.items())
+        },
+    }
+
+
+def _job_data(state: State, entry: Entry | None) -> dict[str, object]:
+    words = [str(word) for word in entry.words] if entry else []
+    return {"state": state.word, "jobid": entry.jobid if entry else "", "words": words}
+
+
+def count(states: Iterable[State]) -> dict[State, int]:
+    """How many jobs are in each state."""
+    counted: dict[State, int] = {}
+    for state in states:
+        counted[state] = counted.get(state, 0) + 1
+    return counted
+
+
+def status(folder: Path) -> Status:
+    """The status of the run in `folder`; works on a run that nobody watches, too."""
+    run = open_run(folder)
+    _, graph, problems = survey(run.folder)
+    ledger = Ledger(run.folder, run.id)
+    ledger.recover()
+    graph.present -= graph.makers.keys()
+    for entry in ledger.entries.values():
+        if entry.state.done:
+            graph.arrived(entry.job.marker)
+    queue, text = last_queue(run)
+    held_by = lock.holder(run.private)
+    watched = held_by if held_by and (held_by.process() or not held_by.here) else None
+    states, culprits = all_states(graph, ledger.entries, bool(watched))
+    return Status(run, graph, ledger.entries, states, culprits, queue, text, watched, problems)
+
+
+def last_queue(run: Run) -> tuple[dict[str, InQueue], str]:
+    """What the scheduler last said, from the file `qstat`: JOBID to its line, and the text."""
+    path = run.folder / "qstat"
+    if not path.exists() or not run.scheduler:
+        return {}, ""
+    text = files.read(path)
+    try:
+        jobs = DIALECTS[run.scheduler].parse(text.partition("\n")[2])
+    except Unreadable:
+        jobs = []
+    return {job.jobid: job for job in jobs}, text
+
+
+def all_states(
+    graph: Graph, entries: dict[str, Entry], alive: bool = True
+) -> tuple[dict[str, State], dict[str, str]]:
+    """The state of every job, and for each blocked one the job at fault.
+
+    Waiting, ready and blocked are computed from what happened. Unless a monitor is `alive`, a
+    job that waits for a file which nobody is left to make is blocked by itself.
+    """
+    states = {name: entry.state for name, entry in entries.items()}
+    stuck = [n for n, s in states.items() if s.final and not s.done and n in graph.jobs]
+    culprits = graph.blocked_by(stuck)
+    moving = any(s in (State.STARTED, State.SUBMITTING) for s in states.values())
+    for name in graph.jobs:
+        known = states.get(name)
+        if known not in (None, State.READY):
+            continue
+        if graph.held(name):
+            states[name] = State.HELD
+        elif name in culprits:
+            states[name] = State.BLOCKED
+        elif graph.satisfied(name):
+            states[name] = State.READY
+        else:
+            states[name] = State.WAITING
+    if not (moving or alive or State.READY in states.values()):
+        for name, state in states.items():
+            if state is State.WAITING:
+                states[name] = State.BLOCKED
+    return states, culprits

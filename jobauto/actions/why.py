@@ -1,0 +1,77 @@
+"""Why a job is where it is, in one line (and, for a failed one, the tail of its output)."""
+
+from __future__ import annotations
+
+from jobauto.actions.status import Status
+from jobauto.errors import UserError, near
+from jobauto.graph import Need
+from jobauto.ledger import Entry
+from jobauto.model import State
+from jobauto.quoting import shown
+
+
+def find(status: Status, name: str) -> str:
+    """The full name of a job given as `folder/qsub.id` or `folder/id`; UserError if unknown."""
+    folder, _, last = name.strip("/").rpartition("/")
+    script = last if last.startswith("qsub.") else f"qsub.{last}"
+    full = f"{folder}/{script}" if folder else script
+    if full not in status.states:
+        raise UserError(f"no job {shown(name)}", str(status.run.folder), near(full, status.states))
+    return full
+
+
+def why(status: Status, name: str) -> str:
+    """One sentence that begins with the job's name and state."""
+    name = find(status, name)
+    state = status.states[name]
+    return f"{shown(name)} is {state.word}: {_because(status, name, state)}"
+
+
+def _because(status: Status, name: str, state: State) -> str:
+    entry = status.entries.get(name)
+    if state is State.HELD:
+        return f"there is no {shown(status.graph.jobs[name].dependency)}; add one to release it"
+    if state is State.BLOCKED and name in status.culprits:
+        return _blocked(status, name)
+    if state in (State.WAITING, State.BLOCKED):
+        return "; ".join(_missing(status, need) for need in status.graph.missing(name)[:5])
+    if state is State.READY:
+        limit = status.run.settings.get("maxqsub")
+        tail = "" if status.monitor else "; but no monitor runs: jobmon.py --ldir RUN"
+        return f"it waits for room in the queue (--maxqsub {limit}){tail}"
+    assert entry
+    if state is State.STARTED:
+        return _in_queue(status, entry)
+    if state is State.SUBMITTING:
+        return "it was handed to the scheduler, and the answer is not known yet"
+    word = entry.words[-1]
+    if state is State.FAILED:
+        return f"{word.detail} at {word.date}; its output is in jobmon.log and in its folder"
+    return f"{state.sentence} ({word.date}{' ' + word.detail if word.detail else ''})"
+
+
+def _blocked(status: Status, name: str) -> str:
+    culprit = status.culprits[name]
+    entry = status.entries[culprit]
+    detail = f" ({entry.words[-1].detail})" if entry.words and entry.words[-1].detail else ""
+    return f"it needs {shown(culprit)}, which {status.states[culprit].word}{detail}"
+
+
+def _missing(status: Status, need: Need) -> str:
+    file = shown(need.file)
+    if need.absent:
+        return f"it waits until {file} is gone"
+    maker = status.graph.makers.get(need.file)
+    if maker is None:
+        return f"it waits for the file {file}, which no job is known to make"
+    return f"it waits for {file}, which {shown(maker)} makes ({status.states[maker].word})"
+
+
+def _in_queue(status: Status, entry: Entry) -> str:
+    since = entry.words[-1].date if entry.words else "?"
+    line = status.queue.get(entry.jobid)
+    if line is None:
+        return f"submitted as {entry.jobid} at {since}; the last look did not show it"
+    reason = f" ({line.reason})" if line.reason and line.reason != "None" else ""
+    scheduler = status.run.scheduler
+    return f"{line.state.value} in {scheduler} as {entry.jobid} since {since}: {line.code}{reason}"

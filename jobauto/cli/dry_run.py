@@ -1,0 +1,62 @@
+"""`--dry-run`: everything that would be sent and submitted, and nothing sent."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from jobauto import run
+from jobauto.clock import Clock
+from jobauto.errors import UserError
+from jobauto.host import Runner
+from jobauto.host.transfer import push_command
+from jobauto.quoting import shown
+from jobauto.remote import probe
+from jobauto.schedulers import DIALECTS, Dialect
+from jobauto.settings import Settings
+from jobauto.start import open_host, read_options
+
+
+def dry_run(given: dict[str, Any]) -> int:
+    """Print per job the final script and the submit command, then the rsync line."""
+    chosen, old = read_options(given)
+    root = old.folder if old else chosen.ldir / "init"
+    found, graph, warnings = run.check(root) if old is None else (*run.survey(root)[:2], [])
+    folder = old.folder if old else run.new_folder(chosen.ldir, Clock().now())
+    there = old.rdir if old else f"{chosen.rdir}/{folder.name}" if chosen.rdir else str(folder)
+    fill = run.filler(chosen, there, folder.name)
+    if old is None:
+        run.check_scripts(root, found, fill)
+    dialect = DIALECTS[old.scheduler] if old else _dialect(chosen, folder)
+    for name, job in sorted(found.jobs.items()):
+        print(f"==> {shown(name)}")
+        print(fill.text(root, job)[0].rstrip("\n"))
+        command = dialect.submit(shlex.quote(f"qsub.{job.id}"), "TOKEN")
+        print(f"--> in {shlex.quote(shown(f'{there}/{job.folder}'))}: {command}")
+    for warning in warnings:
+        print(f"warning: {warning}")
+    if there != str(folder):
+        target = there if chosen.remote == "local" else f"{chosen.remote}:{there}"
+        print("--> " + shlex.join(push_command(folder, target, (), ())))
+    ready = sum(graph.free(n) or graph.satisfied(n) for n in graph.jobs)
+    print(
+        f"{len(found.jobs)} jobs, {ready} of them at once (at most {chosen.maxqsub} in the queue)"
+    )
+    print("nothing was sent")
+    return 0
+
+
+def _dialect(chosen: Settings, folder: Path) -> Dialect:
+    """The scheduler; with `auto` the remote is asked which it has (and changed in no way)."""
+    if chosen.scheduler != "auto":
+        return DIALECTS[chosen.scheduler]
+    plan = run.plan(chosen, folder)
+    host = open_host(plan, Runner(), mirrored=chosen.rdir is not None)
+    try:
+        found = host.ask(probe.Probe(".", make=False))
+    except UserError as error:
+        raise UserError(str(error), hint="or name it: --scheduler NAME") from None
+    finally:
+        host.close()
+    return probe.choose(chosen.scheduler, found, host.name)

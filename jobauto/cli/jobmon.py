@@ -1,0 +1,97 @@
+"""`jobmon.py`: run an init tree to its end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobauto import __version__
+from jobauto.cli import show
+from jobauto.cli.dry_run import dry_run
+from jobauto.clock import Clock
+from jobauto.errors import DONE, Interrupted, JobautoError
+from jobauto.host import Runner
+from jobauto.loop import loop, pauser, stopping
+from jobauto.options import Parser, add_settings
+from jobauto.run import Run
+from jobauto.start import monitoring
+
+_INTRO = """\
+Run a tree of job folders to its end, here or on a cluster.
+
+LDIR/init/ holds any folders. A job is a script qsub.<id> in one of them, and beside it
+qsub.dependency.<id> names the files, one a line, that must exist before it may start.
+The script's last act, only on success, is to write qsub.finished.<id>.
+"""
+
+_EXAMPLES = """\
+examples:
+  jobauto init demo --ldir try              make a small tree to play with
+  jobmon.py --ldir try                      run it on this machine
+  nohup jobmon.py --ldir si --rdir work/si --remote me@cluster --maxqsub 20 &
+  jobmon.py --ldir si/20261120_231500       go on with a run that was stopped
+  cat si/20261120_231500/quelist            see what happened; ./kill there ends it all
+
+exit: 0 all finished, 1 some failed or blocked, 2 bad usage or bad tree (nothing was sent),
+      3 stopped by a person, 4 gave up on the remote
+"""
+
+
+def parser() -> Parser:
+    """The command line of jobmon.py, made from the settings."""
+    made = Parser(prog="jobmon.py", description=_INTRO, epilog=_EXAMPLES)
+    made.add_argument("--version", action="version", version=f"jobauto {__version__}")
+    add_settings(made)
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run; the exit code. An expected error is one line on stderr, a bug keeps its traceback."""
+    try:
+        arguments = list(sys.argv[1:] if argv is None else argv)
+        if not arguments:
+            parser().print_help()
+            return DONE
+        given = vars(parser().parse(arguments))
+        if given.get("dry_run"):
+            return dry_run(given)
+        return _run(given)
+    except JobautoError as error:
+        show.error("jobmon.py", error)
+        return error.exit_code
+
+
+def _run(given: dict[str, object]) -> int:
+    runner, clock, screen = Runner(), Clock(), show.Screen()
+    show.log_to_terminal(screen)
+
+    def begin(run: Run) -> None:
+        show.log_to_file(run.folder / "jobmon.log")
+        logging.getLogger("jobauto").info("jobauto %s, run %s", __version__, run.folder)
+        screen.begin(run)
+
+    with stopping(runner), monitoring(given, runner, clock, begin) as (monitor, chosen):
+        if chosen.initonly:
+            screen.say(
+                f"made {monitor.run.folder}\ngo on with: jobmon.py --ldir {monitor.run.folder}"
+            )
+            return DONE
+        try:
+            code = loop(monitor, chosen.interval, pauser(runner), screen.progress, chosen.once)
+        except Interrupted:
+            screen.end()
+            folder = show.short(monitor.run.folder)
+            left = len(monitor.ledger.in_flight())
+            screen.say(f"stopped; {left} job(s) stay in the queue")
+            raise Interrupted(f"go on with: jobmon.py --ldir {folder}") from None
+        screen.end()
+    _summary(monitor.run.folder, screen)
+    return code
+
+
+def _summary(folder: Path, screen: show.Screen) -> None:
+    from jobauto.actions.status import status
+
+    show.print_status(status(folder), screen.console)

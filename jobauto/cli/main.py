@@ -1,0 +1,156 @@
+"""`jobauto VERB`: the companion of jobmon.py."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from jobauto import __version__
+from jobauto.actions import kill as killing
+from jobauto.actions import status as statuses
+from jobauto.actions import why as reasons
+from jobauto.cli import show
+from jobauto.clock import Clock
+from jobauto.errors import BAD_USAGE, DONE, SOME_FAILED, JobautoError, UserError
+from jobauto.host import Runner
+from jobauto.options import Parser, add_pairs
+from jobauto.run import is_run, runs_in
+from jobauto.templates import Template, instantiate, list_templates
+
+_EXAMPLES = """\
+examples:
+  jobauto init                                    list the templates
+  jobauto init ecalj --ldir si --each 'poscars/POSCAR.*' --set iterations=2
+  jobauto status si                               the newest run of the project si
+  jobauto status si/20261120_231500 --all         one run, job by job
+  jobauto why mp-149/qsub.1 si                    why is this job not running
+  jobauto kill si/20261120_231500                 the same as ./kill in that folder
+"""
+
+
+def parser() -> Parser:
+    """The command line of jobauto, a sub-command for each verb."""
+    top = Parser(
+        prog="jobauto",
+        description="Make init trees, and look after the runs of jobmon.py.",
+        epilog=_EXAMPLES,
+    )
+    top.add_argument("--version", action="version", version=f"jobauto {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB")
+    _init(verbs.add_parser("init", help="make LDIR/init from a template"))
+    status = verbs.add_parser("status", help="counts, what runs now, and failures")
+    _run_argument(status)
+    status.add_argument("--all", action="store_true", help="list every job")
+    status.add_argument("--json", action="store_true", help="for programs")
+    why = verbs.add_parser("why", help="why a job is where it is, in one line")
+    why.add_argument("job", help="its name as in quelist: folder/qsub.ID (or folder/ID)")
+    _run_argument(why)
+    kill = verbs.add_parser("kill", help="stop the monitor, then end all its jobs")
+    _run_argument(kill)
+    return top
+
+
+def _run_argument(verb: argparse.ArgumentParser) -> None:
+    text = "a run folder, or a project: then its newest run (default: the current folder)"
+    verb.add_argument("run", nargs="?", type=Path, default=Path("."), help=text)
+
+
+def _init(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("template", nargs="?", help="its name, or a folder; none: list them")
+    verb.add_argument("--ldir", type=Path, help="the project's folder; init/ is made in it")
+    text = "once for each file: a folder named after it, with the file in it"
+    verb.add_argument("--each", nargs="+", type=Path, metavar="FILE", help=text)
+    add_pairs(verb, "--set", "values of the template (jobauto init lists them)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do one verb; the exit code."""
+    top = parser()
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        arguments = top.parse(list(sys.argv[1:] if argv is None else argv))
+        if arguments.verb is None:
+            top.print_help()
+            return DONE
+        return _VERBS[arguments.verb](arguments, console)
+    except JobautoError as error:
+        show.error("jobauto", error)
+        return error.exit_code
+
+
+def chosen_run(folder: Path) -> Path:
+    """The run meant by a folder: itself, the run it lies in, or the newest one of a project."""
+    start = folder.absolute()
+    for place in (start, *start.parents):
+        if is_run(place):
+            return place
+    runs = runs_in(folder)
+    if not runs:
+        hint = "name LDIR or LDIR/<date>, as jobmon.py printed it"
+        raise UserError("no run here", str(folder), hint)
+    return runs[-1]
+
+
+def init(arguments: argparse.Namespace, console: Console) -> int:
+    """`jobauto init`: without a template, a list of those there are."""
+    if arguments.template is None:
+        _list(list_templates(), console)
+        return DONE
+    if arguments.ldir is None:
+        raise UserError("--ldir is missing", hint="name the project's folder: --ldir DIR")
+    values = getattr(arguments, "set", {})
+    made = instantiate(arguments.template, arguments.ldir, arguments.each, values)
+    console.print(escape(f"{show.short(made.init)}: {len(made.folders)} folders, {made.jobs} jobs"))
+    console.print(escape(f"run it with: jobmon.py --ldir {show.short(arguments.ldir.absolute())}"))
+    return DONE
+
+
+def _list(templates: list[Template], console: Console) -> None:
+    table = Table("template", "what it makes", "--set", box=None, pad_edge=False)
+    for template in templates:
+        values = ", ".join(f"{key}={value}" for key, value in template.settable.items())
+        table.add_row(template.name, template.description, values)
+    console.print(table)
+
+
+def status(arguments: argparse.Namespace, console: Console) -> int:
+    """`jobauto status`: 0 all finished or still going well, 1 something failed."""
+    found = statuses.status(chosen_run(arguments.run))
+    bad = any(s.final and not s.done for s in found.states.values())
+    if arguments.json:
+        print(json.dumps(statuses.as_data(found), indent=1))
+    else:
+        show.print_status(found, console, arguments.all)
+    return SOME_FAILED if bad else DONE
+
+
+def why(arguments: argparse.Namespace, console: Console) -> int:
+    """`jobauto why JOB`."""
+    found = statuses.status(chosen_run(arguments.run))
+    console.print(escape(reasons.why(found, arguments.job)))
+    return DONE
+
+
+def kill(arguments: argparse.Namespace, console: Console) -> int:
+    """`jobauto kill`, which is also what `./kill` in a run folder does."""
+    folder = chosen_run(arguments.run)
+    done = killing.kill(folder, Runner(), Clock())
+    stopped = f"monitor stopped ({done.monitor})" if done.monitor else "no monitor was running"
+    console.print(escape(f"{stopped}; {len(done.killed)} job(s) killed"))
+    for name in done.finished:
+        console.print(escape(f"{name} had finished already"))
+    for name in done.unsure:
+        console.print(escape(f"{name} may or may not have been submitted; look at the queue"))
+    for name in done.left:
+        console.print(escape(f"{name} is still in the queue: {done.said}"))
+    return BAD_USAGE if done.left else DONE
+
+
+_VERBS = {"init": init, "status": status, "why": why, "kill": kill}

@@ -1,0 +1,174 @@
+"""What people see: the live line, tables, errors and the log."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from jobauto.actions.status import Status, all_states, count
+from jobauto.errors import JobautoError
+from jobauto.loop import Link
+from jobauto.model import State
+from jobauto.monitor import Monitor
+from jobauto.quoting import shown
+from jobauto.run import Run
+
+STYLE = {
+    State.FINISHED: "green",
+    State.SKIPPED: "green",
+    State.STARTED: "cyan",
+    State.SUBMITTING: "cyan",
+    State.FAILED: "bold red",
+    State.KILLED: "red",
+    State.UNSURE: "bold yellow",
+    State.BLOCKED: "yellow",
+}
+ORDER = sorted(State, key=lambda s: -s.order)
+LISTED = 20
+
+
+def error(program: str, problem: JobautoError) -> None:
+    """Print an expected error: what, where, and what to do next."""
+    print(f"{program}: {problem}", file=sys.stderr)
+
+
+def short(path: Path) -> str:
+    """A path as one would type it from here."""
+    try:
+        return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+    except OSError:
+        return str(path)
+
+
+def summary(states: dict[State, int]) -> str:
+    """`12 finished, 3 started, 1 failed`."""
+    return ", ".join(f"{states[s]} {s.word}" for s in ORDER if states.get(s)) or "no jobs"
+
+
+class Screen:
+    """One live line on a terminal; elsewhere a plain line whenever the counts change."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._last = ""
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        self.console.print(escape(text))
+
+    def begin(self, run: Run) -> None:
+        """Name the run, as soon as there is one."""
+        self.say(f"run     {short(run.folder)}")
+        self.say(f"quelist {short(run.folder / 'quelist')}")
+
+    def progress(self, monitor: Monitor, link: Link) -> None:
+        """Show where the run is."""
+        states, _ = all_states(monitor.graph, monitor.ledger.entries)
+        counts = count(states.values())
+        text = summary(counts)
+        if link.trouble:
+            text += f" | no answer since {link.since}: {link.trouble.splitlines()[0]}"
+        if self.console.is_terminal:
+            self._draw(text, len(states), sum(n for s, n in counts.items() if s.final))
+        elif text != self._last:
+            self.say(f"{monitor.clock.date()} {text}")
+        self._last = text
+
+    def _draw(self, text: str, total: int, done: int) -> None:
+        if self._bar is None:
+            self._bar = Progress(
+                BarColumn(24),
+                TextColumn("{task.completed}/{task.total}"),
+                TimeElapsedColumn(),
+                TextColumn("{task.description}"),
+                console=self.console,
+            )
+            self._task = self._bar.add_task("", total=total)
+            self._bar.start()
+        self._bar.update(self._task, completed=done, total=total, description=escape(text))
+
+    def end(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+
+def log_to_file(path: Path) -> None:
+    """Everything goes to jobmon.log; a full disk there must not stop the monitor."""
+    logger = logging.getLogger("jobauto")
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logging.raiseExceptions = False
+
+
+def log_to_terminal(screen: Screen) -> None:
+    """Warnings go to the terminal too, above the live line."""
+    handler = RichHandler(
+        logging.WARNING, screen.console, show_path=False, show_time=False, markup=False
+    )
+    logging.getLogger("jobauto").addHandler(handler)
+
+
+def print_status(status: Status, console: Console, every: bool = False) -> None:
+    """Counts, what is in the queue now, failures, and where to look."""
+    table = Table("state", "jobs", "meaning", box=None, pad_edge=False)
+    for state, number in sorted(status.counts().items(), key=lambda p: -p[0].order):
+        table.add_row(f"[{STYLE.get(state, '')}]{state.word}", str(number), state.sentence)
+    console.print(table)
+    _list_queue(status, console)
+    _list_failures(status, console)
+    if every:
+        _list_all(status, console)
+    who = f"watched by {status.monitor}" if status.monitor else "no monitor runs"
+    console.print(escape(f"\n{who}\n{short(status.run.folder / 'quelist')}"))
+
+
+def _list_queue(status: Status, console: Console) -> None:
+    names = status.named(State.STARTED, State.SUBMITTING)
+    if names:
+        console.print("\n[bold]in the queue")
+    for name in names[:LISTED]:
+        entry = status.entries[name]
+        line = status.queue.get(entry.jobid)
+        what = line.state.value if line else status.states[name].word
+        console.print(f"  {escape(shown(name))}  {entry.jobid}  {what}")
+    _more(len(names), console)
+
+
+def _list_failures(status: Status, console: Console) -> None:
+    names = status.named(State.FAILED, State.KILLED, State.UNSURE)
+    if names:
+        console.print("\n[bold]not finished")
+    for name in names[:LISTED]:
+        word = status.entries[name].words[-1]
+        state = status.states[name]
+        text = f"{escape(shown(name))}  {word.date} {escape(word.detail)}"
+        console.print(f"  [{STYLE[state]}]{state.word}[/]  {text}")
+    _more(len(names), console)
+    blocked = status.named(State.BLOCKED)
+    if blocked:
+        console.print(f"  [yellow]blocked[/]  {len(blocked)} more; see: jobauto why JOB")
+
+
+def _list_all(status: Status, console: Console) -> None:
+    console.print("\n[bold]all jobs")
+    for name, state in sorted(status.states.items()):
+        console.print(f"  [{STYLE.get(state, '')}]{state.word:10}[/] {escape(shown(name))}")
+
+
+def _more(number: int, console: Console) -> None:
+    if number > LISTED:
+        console.print(f"  ... and {number - LISTED} more; see: jobauto status --all")

@@ -1,0 +1,27 @@
+"""Time, passed in: dates for files, and seconds that no change of the wall clock disturbs."""
+
+from __future__ import annotations
+
+import time
+
+from jobauto.model import stamp
+
+
+class Clock:
+    """The machine's own clock; tests pass another."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    def elapsed(self) -> float:
+        """Seconds since some moment; never goes back."""
+        return time.monotonic()
+
+    def date(self) -> str:
+        """Now, as it is written into every file."""
+        return stamp(self.now())
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)

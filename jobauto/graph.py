@@ -1,0 +1,212 @@
+"""Which job needs which file, who makes it, and so what may start (networkx holds the edges)."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import networkx as nx
+
+from jobauto.errors import UserError
+from jobauto.model import Job
+from jobauto.quoting import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One line of a dependency file: a file of the run that must exist, or (`absent`) must not."""
+
+    file: str
+    line: int
+    absent: bool = False
+
+
+def parse_needs(job: Job, text: str) -> tuple[list[Need], list[UserError]]:
+    """The needs in the text of `qsub.dependency.<id>`, and the lines that cannot stand."""
+    needs: list[Need] = []
+    problems: list[UserError] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        entry = line.strip()
+        if not entry or entry.startswith("#"):
+            continue
+        absent = entry.startswith(("not ", "not\t"))
+        name = entry[4:].strip() if absent else entry
+        file = posixpath.normpath(posixpath.join(job.folder, name))
+        if name.startswith("/") or file == ".." or file.startswith("../"):
+            what = f"{shown(name)} leaves the run folder"
+            hint = "name files relative to the job's folder, inside the tree"
+        elif not name.isprintable():
+            what, hint = f"odd characters in {shown(name)}", "one file name a line, in UTF-8"
+        else:
+            needs.append(Need(file, number, absent))
+            continue
+        problems.append(UserError(what, f"{shown(job.dependency)}:{number}", hint))
+    return needs, problems
+
+
+class Graph:
+    """Jobs, the files they need, and which of these files exist.
+
+    `held` jobs have no dependency file. `edges` goes from maker to user of a marker. The sets of
+    what a job still misses are kept up to date, so that each arriving file costs only its users.
+    """
+
+    def __init__(self, jobs: Iterable[Job] = ()) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.makers: dict[str, str] = {}
+        self.edges: nx.DiGraph[str] = nx.DiGraph()
+        self.needs: dict[str, list[Need]] = {}
+        self.present: set[str] = set()
+        self._users: dict[str, set[str]] = {}
+        self._markers: dict[str, set[str]] = {}  # job -> markers of known jobs it misses
+        self._files: dict[str, set[str]] = {}  # job -> other files it misses
+        self._absent: dict[str, list[str]] = {}  # job -> files that must not exist
+        self._frontier: set[str] = set()  # jobs that wait for nothing but _files and _absent
+        for job in jobs:
+            self.add(job)
+
+    def add(self, job: Job) -> None:
+        """Make a job known, on hold until its needs are set."""
+        self.jobs[job.name] = job
+        self.makers[job.marker] = job.name
+        self.edges.add_node(job.name)
+        for user in list(self._users.get(job.marker, ())):  # so far a file of unknown origin
+            self.set_needs(user, self.needs[user])
+
+    def set_needs(self, name: str, needs: list[Need] | None) -> bool:
+        """Set or replace what a job needs (None: hold it); True if it misses nothing."""
+        for need in self.needs.pop(name, []):
+            self._users.get(need.file, set()).discard(name)
+        self.edges.remove_edges_from(list(self.edges.in_edges(name)))
+        self._frontier.discard(name)
+        if needs is None:
+            return False
+        self.needs[name] = needs
+        for need in needs:
+            if need.file in self.makers and not need.absent:
+                self.edges.add_edge(self.makers[need.file], name)
+            self._users.setdefault(need.file, set()).add(name)
+        missing = {n.file for n in needs if not n.absent} - self.present
+        self._markers[name] = {f for f in missing if f in self.makers}
+        self._files[name] = missing - self._markers[name]
+        self._absent[name] = [n.file for n in needs if n.absent]
+        return self._sort_in(name)
+
+    def _sort_in(self, name: str) -> bool:
+        if self._markers[name]:
+            self._frontier.discard(name)
+            return False
+        if self._files[name] or self._absent[name]:
+            self._frontier.add(name)
+            return False
+        self._frontier.discard(name)
+        return True
+
+    def held(self, name: str) -> bool:
+        return name not in self.needs
+
+    def arrived(self, file: str) -> list[str]:
+        """Note that a file exists; the jobs that now miss nothing, in order of name."""
+        self.present.add(file)
+        free = []
+        for name in sorted(self._users.get(file, ())):
+            before = len(self._markers[name]) + len(self._files[name])
+            self._markers[name].discard(file)
+            self._files[name].discard(file)
+            changed = len(self._markers[name]) + len(self._files[name]) < before
+            if changed and self._sort_in(name):
+                free.append(name)
+        return free
+
+    def departed(self, file: str) -> None:
+        """Note that a file is gone (a job that runs again has no marker)."""
+        if file not in self.present:
+            return
+        self.present.discard(file)
+        for name in self._users.get(file, ()):
+            if any(n.file == file and not n.absent for n in self.needs[name]):
+                (self._markers if file in self.makers else self._files)[name].add(file)
+                self._sort_in(name)
+
+    def satisfied(self, name: str) -> bool:
+        """Nothing that must exist is missing, and no file is in the way as far as known."""
+        if self.held(name) or self._markers[name] or self._files[name]:
+            return False
+        return not any(f in self.present for f in self._absent[name])
+
+    def released(self, name: str) -> None:
+        """Note that a job was queued: its files need not be looked for any more."""
+        self._frontier.discard(name)
+
+    def watched(self) -> set[str]:
+        """Files to look for: what the jobs miss that wait for nothing else."""
+        files: set[str] = set()
+        for name in self._frontier:
+            files |= self._files[name] or set(self._absent[name])
+        return files
+
+    def freed_by_absence(self, missing: Iterable[str]) -> list[str]:
+        """Jobs that waited only for files to be away, all of which are among `missing`."""
+        gone = set(missing)
+        return sorted(
+            name
+            for name in self._frontier
+            if not self._files[name] and gone.issuperset(self._absent[name])
+        )
+
+    def free(self, name: str) -> bool:
+        """Misses nothing, and does not ask for any file to be away (which must be looked up)."""
+        return self.satisfied(name) and not self._absent[name]
+
+    def missing(self, name: str) -> list[Need]:
+        """What the job misses, in the order of its file."""
+        lacking = self._markers[name] | self._files[name]
+        return [
+            n
+            for n in self.needs[name]
+            if (n.file in self.present if n.absent else n.file in lacking)
+        ]
+
+    def cycles(self) -> list[UserError]:
+        """One error for each knot of jobs that wait for one another, naming a cycle in full."""
+        open_jobs = [n for n, job in self.jobs.items() if job.marker not in self.present]
+        edges = self.edges.subgraph(open_jobs)
+        return [
+            self._cycle(knot)
+            for knot in nx.strongly_connected_components(edges)
+            if len(knot) > 1 or any(edges.has_edge(name, name) for name in knot)
+        ]
+
+    def _cycle(self, knot: set[str]) -> UserError:
+        backwards = self.edges.subgraph(knot).reverse(copy=True)
+        round_trip = [user for user, _ in nx.find_cycle(backwards, min(knot))]
+        links = []
+        for user, maker in zip(round_trip, round_trip[1:] + round_trip[:1], strict=True):
+            job = self.jobs[user]
+            line = next(n.line for n in self.needs[user] if self.makers.get(n.file) == maker)
+            links.append(f"{shown(user)} needs {shown(maker)} ({shown(job.dependency)}:{line})")
+        where = links[0].rpartition(" (")[2].rstrip(")")
+        return UserError(
+            "cycle: " + ", ".join(links), where, "remove one of these lines; none of them can start"
+        )
+
+    def unknown(self) -> list[tuple[Job, Need]]:
+        """Needs that no job is known to make and that do not exist."""
+        return [
+            (self.jobs[name], need)
+            for name, needs in self.needs.items()
+            for need in needs
+            if not need.absent and need.file not in self.present and need.file not in self.makers
+        ]
+
+    def blocked_by(self, stuck: Iterable[str]) -> dict[str, str]:
+        """Every job that depends on one of `stuck`, with the nearest such culprit's name."""
+        blocked: dict[str, str] = {}
+        queue = [(name, name) for name in stuck]
+        for name, culprit in queue:
+            for user in self.edges.successors(name):
+                if user not in blocked and self.jobs[name].marker in self._markers.get(user, ()):
+                    blocked[user] = culprit
+                    queue.append((user, culprit))
+        return blocked

@@ -1,0 +1,49 @@
+"""Where jobs run: this machine or another one by ssh. The only room that starts processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from jobauto.host.local import LocalHost
+from jobauto.host.process import Runner
+from jobauto.host.ssh import SshHost
+from jobauto.remote.framing import Request
+
+T = TypeVar("T")
+
+__all__ = ["Host", "LocalHost", "Runner", "SshHost", "connect"]
+
+
+class Host(Protocol):
+    """What the monitor needs of the place where jobs run."""
+
+    name: str
+    #: False where jobs run in the dated folder itself, and nothing is copied
+    mirrored: bool
+
+    def open(self) -> None:
+        """Make the connection; NoConnection with what to do about it."""
+
+    def close(self) -> None:
+        """Give the connection up."""
+
+    def ask(self, request: Request[T]) -> T:
+        """One round trip. NoConnection or CouldNotAsk: nothing is known, nothing is proven."""
+
+    def check_tools(self) -> None:
+        """UserError if a program that copies files is missing here."""
+
+    def push(self, run: Path, folder: str, only: Sequence[str] = ()) -> None:
+        """Mirror the run (or some of its folders) into `folder` on the host."""
+
+    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> None:
+        """Bring markers and files that match `patterns` home, from some folders or (none) all."""
+
+
+def connect(remote: str, socket: Path, mirrored: bool, runner: Runner) -> LocalHost | SshHost:
+    """The host called `remote`: `local`, or a destination of ssh."""
+    if remote == "local":
+        return LocalHost(runner, mirrored)
+    return SshHost(remote, socket, runner)

@@ -1,0 +1,48 @@
+"""This machine as the place where jobs run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from jobauto.host import transfer
+from jobauto.host.process import Runner
+from jobauto.remote.framing import Request
+
+T = TypeVar("T")
+SYNC_TIMEOUT = 24 * 3600.0
+
+
+class LocalHost:
+    """Runs scripts with this machine's `sh`; copies with rsync only if it is `mirrored`."""
+
+    name = "local"
+
+    def __init__(self, runner: Runner, mirrored: bool) -> None:
+        self.runner = runner
+        self.mirrored = mirrored
+
+    def open(self) -> None:
+        return None
+
+    def close(self) -> None:
+        return None
+
+    def ask(self, request: Request[T]) -> T:
+        answer = self.runner.run(["sh", "-s"], request.script(), request.timeout)
+        return request.read(answer)
+
+    def check_tools(self) -> None:
+        transfer.check_tools()
+
+    def push(self, run: Path, folder: str, only: Sequence[str] = ()) -> None:
+        if self.mirrored:
+            self._rsync(transfer.push_command(run, folder, (), only), only)
+
+    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> None:
+        if self.mirrored:
+            self._rsync(transfer.pull_command(folder, run, (), patterns, only), only)
+
+    def _rsync(self, command: list[str], only: Sequence[str]) -> None:
+        transfer.check(self.runner.run(command, transfer.folders_list(only), SYNC_TIMEOUT))

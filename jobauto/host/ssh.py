@@ -1,0 +1,128 @@
+"""Another machine, by the system's ssh and the person's own ~/.ssh/config.
+
+One master connection is opened for the whole run; commands and rsync go through its socket. They
+are told to make no connection of their own (`ProxyCommand=false`): when the socket is dead they
+fail at once, instead of logging in again each time behind the person's back.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from jobauto.errors import NoConnection
+from jobauto.host import transfer
+from jobauto.host.process import Runner
+from jobauto.quoting import shown
+from jobauto.remote.framing import Answer, Request
+
+T = TypeVar("T")
+SSH_FAILED = 255
+SYNC_TIMEOUT = 24 * 3600.0
+LOGIN_TIMEOUT = 90.0
+_MASTER = [
+    "-oControlMaster=yes",
+    "-oControlPersist=no",
+    "-oBatchMode=yes",
+    "-oConnectTimeout=30",
+    "-oServerAliveInterval=15",
+    "-oServerAliveCountMax=4",
+    "-oClearAllForwardings=yes",
+]
+_NO_OWN_LOGIN = ["-oControlMaster=no", "-oProxyCommand=false", "-oBatchMode=yes"]
+
+
+class SshHost:
+    """A destination of ssh. `socket` is where the master connection listens."""
+
+    mirrored = True
+
+    def __init__(self, destination: str, socket: Path, runner: Runner) -> None:
+        self.name = destination
+        self.socket = socket
+        self.runner = runner
+
+    def open(self) -> None:
+        if self._alive():
+            return
+        self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.socket.unlink(missing_ok=True)
+        answer = self._ssh(["-f", "-N", "-M", *_MASTER], LOGIN_TIMEOUT, [])
+        if answer.exit_code != 0:
+            raise explain(self.name, answer.err)
+
+    def close(self) -> None:
+        if self.socket.exists():
+            self._ssh(["-O", "exit"], 10.0, [])
+
+    def _alive(self) -> bool:
+        return self.socket.exists() and self._ssh(["-O", "check"], 10.0, []).exit_code == 0
+
+    def _ssh(
+        self, options: Sequence[str], timeout: float, command: Sequence[str], text: str = ""
+    ) -> Answer:
+        argv = ["ssh", "-S", str(self.socket), *options, "--", self.name, *command]
+        return self.runner.run(argv, text, timeout)
+
+    def ask(self, request: Request[T]) -> T:
+        answer = self._ssh(_NO_OWN_LOGIN, request.timeout, ["sh -s"], request.script())
+        if answer.exit_code == SSH_FAILED and not self._alive():
+            raise NoConnection(f"the connection to {self.name} is gone", hint=_last(answer.err))
+        return request.read(answer)
+
+    def check_tools(self) -> None:
+        transfer.check_tools()
+
+    def push(self, run: Path, folder: str, only: Sequence[str] = ()) -> None:
+        target = f"{self.name}:{folder}"
+        self._rsync(transfer.push_command(run, target, self._via(), only), only)
+
+    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> None:
+        source = f"{self.name}:{folder}"
+        self._rsync(transfer.pull_command(source, run, self._via(), patterns, only), only)
+
+    def _via(self) -> list[str]:
+        # -s: the remote's shell never sees the path
+        shell = shlex.join(["ssh", "-S", str(self.socket), *_NO_OWN_LOGIN])
+        return ["-s", "-e", shell]
+
+    def _rsync(self, command: list[str], only: Sequence[str]) -> None:
+        answer = self.runner.run(command, transfer.folders_list(only), SYNC_TIMEOUT)
+        if answer.exit_code != 0 and not self._alive():
+            raise NoConnection(f"the connection to {self.name} is gone", hint=_last(answer.err))
+        transfer.check(answer)
+
+
+def _last(text: str) -> str | None:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return shown(lines[-1]) if lines else None
+
+
+_CAUSES = (
+    (
+        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "the host key of {name} is not the one that was known; somebody may be listening",
+        "ask its administrators, then: ssh-keygen -R HOST, and: ssh {name}",
+    ),
+    (
+        "Host key verification failed",
+        "the host key of {name} is not known yet",
+        "look at the fingerprint and accept it once by hand: ssh {name}",
+    ),
+    (
+        "Permission denied",
+        "{name} does not let us in without a question",
+        "make this work without a password: ssh -o BatchMode=yes {name} true",
+    ),
+    ("Could not resolve hostname", "there is no host called {name}", "check --remote"),
+)
+
+
+def explain(name: str, err: str) -> NoConnection:
+    """One clear line for what ssh said when it could not log in."""
+    for sign, what, hint in _CAUSES:
+        if sign in err:
+            return NoConnection(what.format(name=name), _last(err), hint.format(name=name))
+    return NoConnection(f"cannot reach {name}", _last(err), f"try: ssh {name} true")

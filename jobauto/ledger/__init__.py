@@ -1,0 +1,206 @@
+"""The run folder's own files: what happened to each job, readable by people and after a crash.
+
+Order of writing, on which recovery rests: an intent is in `qsub.log` before anything is sent; an
+acceptance is in `qsub.log` before `quelist` says started; a verdict is in `quelist` before
+`qsub.log` closes the attempt. So an attempt that `qsub.log` shows open is in flight unless
+`quelist` ends it, and where `qsub.log` shows it closed, `quelist` alone decides, as a person may
+have edited it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobauto import quoting
+from jobauto.ledger import attempts, files, quelist
+from jobauto.ledger.attempts import Line, Tried
+from jobauto.ledger.quelist import MEANING, Word
+from jobauto.model import Attempt, Job, State
+
+AUTO = "auto"
+
+
+@dataclass(slots=True)
+class Entry:
+    """A job that became runnable: its words in quelist, and its last attempt."""
+
+    job: Job
+    words: list[Word] = field(default_factory=list)
+    attempt: Attempt | None = None
+    jobid: str = ""
+    open: bool = False  # the attempt has no verdict yet: the job may be in the queue
+
+    @property
+    def state(self) -> State:
+        if self.open:
+            return State.STARTED if self.jobid else State.SUBMITTING
+        return MEANING[self.words[-1].what] if self.words else State.READY
+
+    @property
+    def retries(self) -> int:
+        """How often the monitor itself has tried the job again since a person last said so."""
+        count = 0
+        for word in self.words:
+            if word.what == "retry":
+                count = count + 1 if word.detail == AUTO else 0
+        return count
+
+
+class Ledger:
+    """All entries of a run in the order of quelist, and the files that keep them."""
+
+    def __init__(self, folder: Path, run_id: str) -> None:
+        self.folder = folder
+        self.run_id = run_id
+        self.entries: dict[str, Entry] = {}
+        self.lingering: dict[str, Attempt] = {}  # JOBID -> finished, but the queue names it yet
+        self.tried: dict[str, Tried] = {}
+        self._closing: list[Line] = []
+        self._in_flight: dict[str, Entry] = {}
+        self._changed = True
+
+    @property
+    def quelist(self) -> Path:
+        return self.folder / "quelist"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "qsub.log"
+
+    def recover(self) -> bool:
+        """Read what there is; False if there was no quelist (it was renamed, or the run is new).
+
+        Raises UserError if quelist cannot be read.
+        """
+        self.tried = attempts.read(self.log)
+        known = self.quelist.exists()
+        words = quelist.parse(files.read(self.quelist), str(self.quelist)) if known else {}
+        for name, line in words.items():
+            self.entries[name] = Entry(Job.from_name(name), line)
+        for name, last in self.tried.items():
+            self._recover_attempt(name, last)
+        return known
+
+    def _recover_attempt(self, name: str, last: Tried) -> None:
+        attempt = Attempt(Job.from_name(name), last.number, last.token)
+        entry = self.entries.get(name)
+        if not last.verdict and not self._ended(entry, last):
+            entry = self.entries.setdefault(name, Entry(attempt.job))
+            entry.jobid, entry.open = last.jobid, True
+            self._in_flight[name] = entry
+            if last.jobid and (not entry.words or entry.words[-1].detail != last.jobid):
+                entry.words.append(Word("started", last.accepted, last.jobid))
+        elif last.verdict == "finished" and last.jobid and not last.left:
+            self.lingering[last.jobid] = attempt
+        if entry:
+            entry.attempt = attempt
+            entry.jobid = last.jobid
+
+    @staticmethod
+    def _ended(entry: Entry | None, last: Tried) -> bool:
+        """Whether quelist has a verdict on this attempt that qsub.log did not get in time."""
+        if entry is None or not last.jobid:
+            return False
+        for word in reversed(entry.words):
+            if MEANING[word.what].final:
+                return True
+            if (word.what, word.detail) == ("started", last.jobid):
+                return False
+        return False
+
+    def enqueue(self, job: Job, *words: Word) -> Entry:
+        """Put a job at the end of quelist."""
+        self._changed = True
+        return self.entries.setdefault(job.name, Entry(job, list(words)))
+
+    def ready(self) -> list[str]:
+        """Jobs that wait in quelist for room, in its order."""
+        return [name for name, entry in self.entries.items() if entry.state is State.READY]
+
+    def in_flight(self) -> list[Entry]:
+        """Jobs that hold a slot: submitted, or perhaps submitted, and without a verdict."""
+        return list(self._in_flight.values())
+
+    def intend(self, names: Iterable[str], date: str) -> list[Attempt]:
+        """Open an attempt for each job and put the intents on disk. Open ones keep theirs."""
+        found, lines = [], []
+        for name in names:
+            entry = self.entries[name]
+            if not entry.open:
+                number = entry.attempt.number + 1 if entry.attempt else self._next_number(name)
+                token = f"ja{self.run_id}-{_digest(name)}-{number}"
+                entry.attempt, entry.jobid, entry.open = Attempt(entry.job, number, token), "", True
+                self._in_flight[name] = entry
+            assert entry.attempt
+            found.append(entry.attempt)
+            pairs = (("token", entry.attempt.token),)
+            lines.append(Line("intent", name, entry.attempt.number, pairs))
+        attempts.append(self.log, date, lines)
+        return found
+
+    def _next_number(self, name: str) -> int:
+        return self.tried[name].number + 1 if name in self.tried else 1
+
+    def accept(self, accepted: Iterable[tuple[str, str]], date: str) -> None:
+        """Note (job, JOBID) pairs: first in qsub.log, then as `started`."""
+        lines = []
+        for name, jobid in accepted:
+            entry = self.entries[name]
+            assert entry.attempt
+            lines.append(Line("accepted", name, entry.attempt.number, (("jobid", jobid),)))
+            entry.jobid = jobid
+            entry.words.append(Word("started", date, jobid))
+            self._changed = True
+        attempts.append(self.log, date, lines)
+
+    def settle(self, name: str, what: str, date: str, detail: str = "") -> None:
+        """Give the open attempt its verdict, one of attempts.SETTLED; `save` writes it."""
+        entry = self.entries[name]
+        assert entry.attempt
+        entry.open = False
+        self._in_flight.pop(name, None)
+        if what != "putback":
+            entry.words.append(Word(what, date, detail))
+            self._changed = True
+        pairs = (("reason", detail),) if detail else ()
+        self._closing.append(Line(what, name, entry.attempt.number, pairs))
+
+    def say(self, name: str, word: Word) -> None:
+        """Append a word to the line of a job that is not in flight."""
+        self.entries[name].words.append(word)
+        self._changed = True
+
+    def linger(self, entry: Entry) -> None:
+        """The marker is there, the queue still names the job: remember the JOBID."""
+        if entry.attempt and entry.jobid:
+            self.lingering[entry.jobid] = entry.attempt
+
+    def left(self, jobid: str) -> None:
+        """The queue no longer names a job that finished earlier."""
+        attempt = self.lingering.pop(jobid)
+        self._closing.append(Line("left", attempt.job.name, attempt.number))
+
+    def save(self, date: str) -> None:
+        """Write quelist and qsub.now if anything changed, then close attempts in qsub.log."""
+        if self._changed:
+            words = {name: e.words for name, e in self.entries.items()}
+            files.replace(self.quelist, quelist.format_lines(words))
+            self._changed = False
+        now = self._now()
+        path = self.folder / "qsub.now"
+        if not path.exists() or files.read(path) != now:
+            files.replace(path, now, durable=False)
+        closing, self._closing = self._closing, []
+        attempts.append(self.log, date, closing)
+
+    def _now(self) -> str:
+        ids = [(e.job, e.jobid) for e in self._in_flight.values() if e.jobid]
+        ids += [(attempt.job, jobid) for jobid, attempt in self.lingering.items()]
+        return "".join(f"{quoting.word(j.id)} {i} ! {quoting.word(j.name)}\n" for j, i in ids)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:10]

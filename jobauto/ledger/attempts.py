@@ -1,0 +1,106 @@
+"""The grammar of `qsub.log`: every attempt to submit, before and after, and every verdict.
+
+    20261120_231500 intent   mp-149/qsub.1 1 token=ja3f9c0d21-1a2b3c4d5e-1
+    20261120_231501 accepted mp-149/qsub.1 1 jobid=353143
+    20261120_233012 finished mp-149/qsub.1 1
+
+`intent` is on disk before anything is sent. The verdicts `finished failed killed unsure` are
+written after quelist has them, `putback` (refused for a limit, may be tried again) and `left`
+(the queue no longer names a job whose marker came earlier) as they are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobauto import quoting
+from jobauto.ledger import files
+
+SETTLED = {"finished", "failed", "killed", "unsure", "putback"}
+_KNOWN = SETTLED | {"intent", "accepted", "answer", "left"}
+_TORN = " #torn"
+
+
+@dataclass(slots=True)
+class Tried:
+    """The last attempt at a job: its number and token, JOBID once accepted, and how it ended."""
+
+    number: int
+    token: str
+    jobid: str = ""
+    accepted: str = ""  # date
+    verdict: str = ""
+    left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line to append: what happened to which attempt, with `key=value` pairs."""
+
+    what: str
+    name: str
+    number: int
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    def text(self, date: str) -> str:
+        pairs = [quoting.word(f"{key}={value}") for key, value in self.pairs]
+        return " ".join([date, self.what, quoting.word(self.name), str(self.number), *pairs]) + "\n"
+
+
+def append(path: Path, date: str, lines: Iterable[Line]) -> None:
+    """Append lines and flush them to disk before returning."""
+    text = "".join(line.text(date) for line in lines)
+    if not text:
+        return
+    new = not path.exists()
+    with open(path, "ab+") as file:
+        if file.seek(0, os.SEEK_END) and _last_byte(file.fileno()) != b"\n":
+            text = f"{_TORN}\n{text}"  # the line that a crash cut short
+        file.write(text.encode("utf-8", "surrogateescape"))
+        file.flush()
+        os.fsync(file.fileno())
+    if new:
+        files.flush_folder(path.parent)
+
+
+def _last_byte(descriptor: int) -> bytes:
+    return os.pread(descriptor, 1, os.fstat(descriptor).st_size - 1)
+
+
+def read(path: Path) -> dict[str, Tried]:
+    """The last attempt of each job. Lines cut short by a crash are passed over."""
+    tried: dict[str, Tried] = {}
+    if not path.exists():
+        return tried
+    *whole, _cut = files.read(path).split("\n")
+    for line in whole:
+        if line.endswith(_TORN):
+            continue
+        try:
+            date, what, name, number, *pairs = quoting.words(line)
+            if what in _KNOWN:
+                _note(tried, date, what, name, int(number), dict(p.split("=", 1) for p in pairs))
+        except ValueError:  # not ours: a person's note, or damage; claims on the remote still guard
+            continue
+    return tried
+
+
+def _note(
+    tried: dict[str, Tried], date: str, what: str, name: str, number: int, pairs: dict[str, str]
+) -> None:
+    if what == "intent":
+        if name not in tried or tried[name].number < number:
+            tried[name] = Tried(number, pairs.get("token", ""))
+        return
+    last = tried.get(name)
+    if last is None or last.number != number:
+        return
+    if what == "accepted":
+        last.jobid, last.accepted = pairs.get("jobid", ""), date
+    elif what in SETTLED:
+        last.verdict = what
+    elif what == "left":
+        last.left = True

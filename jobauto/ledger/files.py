@@ -1,0 +1,34 @@
+"""Writing files of the run folder so that no reader and no crash ever sees half of one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def replace(path: Path, text: str, mode: int = 0o644, durable: bool = True) -> None:
+    """Write `text` beside `path`, flush it to disk if `durable`, and rename it into place."""
+    beside = path.with_name(f".{path.name}.new")
+    with open(beside, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    os.chmod(beside, mode)
+    os.replace(beside, path)
+    if durable:
+        flush_folder(path.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make a rename inside `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read(path: Path) -> str:
+    """The text of a file; odd bytes survive a round trip."""
+    return path.read_bytes().decode("utf-8", "surrogateescape")

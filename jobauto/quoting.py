@@ -1,0 +1,36 @@
+"""The one place where a name becomes part of a shell script or of a line in our files."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+\Z")
+
+
+def word(text: str) -> str:
+    """One word for a POSIX shell, and one word of a line in quelist, qsub.now and qsub.log."""
+    return text if _PLAIN.match(text) else shlex.quote(text)
+
+
+def path(relative: str) -> str:
+    """A path inside the run folder, as a shell word which no program takes for an option."""
+    return word("./" + relative) if relative else "."
+
+
+def words(line: str) -> list[str]:
+    """The words of a line that `word` made; ValueError if a quote is not closed."""
+    if "'" not in line and '"' not in line and "\\" not in line:
+        return line.split()
+    return shlex.split(line)
+
+
+def shown(text: str) -> str:
+    """A name made safe for a terminal: control characters and odd bytes become escapes."""
+    safe = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in safe)
+
+
+def slug(text: str, longest: int = 80) -> str:
+    """A reason as one word without blanks, short enough for a line of quelist."""
+    return re.sub(r"[\s'\"\\]+", "-", shown(text).strip())[:longest].strip("-") or "-"

@@ -1,0 +1,91 @@
+"""Ending jobs: one remote command that also looks at the queue and the markers afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from jobauto import quoting
+from jobauto.errors import CouldNotAsk
+from jobauto.model import Attempt, Claim, InQueue
+from jobauto.remote.framing import Answer, Frame, sections
+from jobauto.remote.observation import read_queue
+from jobauto.remote.submission import CLAIM_FUNCTIONS, note_claim
+from jobauto.schedulers import Dialect
+
+PER_COMMAND = 500  # JOBIDs on one command line
+
+# A claim that was made to be void looks like a refused submission.
+_VOID = r"""
+void() {
+  c="$root/$claims/$1"
+  mkdir "$c" 2>/dev/null && echo "killed before it was submitted" >"$c/err" && echo 1 >"$c/rc"
+  report "$1"
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """What the scheduler said, what it still names, and the claims of doubtful attempts."""
+
+    said: str
+    queue: dict[str, InQueue]
+    markers: frozenset[str]
+    claims: dict[str, Claim]
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """End `jobids`. Attempts without a JOBID lose the right to be submitted, or show their claim.
+
+    Making the claim of an attempt that has none is what takes the right away: a submission that
+    is still under way finds it made.
+    """
+
+    dialect: Dialect
+    folder: str
+    jobids: Sequence[str]
+    markers: Sequence[str] = ()
+    doubtful: Sequence[Attempt] = ()
+    frame: Frame = field(default_factory=Frame)
+
+    @property
+    def timeout(self) -> float:
+        return 120.0
+
+    def script(self) -> str:
+        parts = [
+            self.dialect.prelude,
+            CLAIM_FUNCTIONS,
+            't() { [ -e "$2" ] && echo "@t $1"; }',
+            _VOID,
+            'mkdir -p "$root/$claims"',
+            *(f"void {attempt.token}" for attempt in self.doubtful),
+            "echo @kill",
+            *(f"ask {quoting.word(self.dialect.kill(ids))}" for ids in _portions(self.jobids)),
+            "echo @queue",
+            f"ask {quoting.word(self.dialect.query(self.jobids))}",
+            *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.markers)),
+        ]
+        return self.frame.script(self.folder, "\n".join(parts))
+
+    def read(self, answer: Answer) -> Killed:
+        said, markers, claims = "", set(), dict[str, Claim]()
+        queue: dict[str, InQueue] | None = None
+        for section in sections(self.frame.body(answer, self.folder)):
+            if section.tag == "kill":
+                said = section.text + section.errors
+            elif section.tag == "queue":
+                queue = read_queue(self.dialect, section)
+            elif section.tag == "t":
+                markers.add(self.markers[int(section.words[0])])
+            else:
+                note_claim(claims, section)
+        if queue is None:
+            raise CouldNotAsk("the answer holds no queue")
+        return Killed(said, queue, frozenset(markers), claims)
+
+
+def _portions(jobids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (jobids[n : n + PER_COMMAND] for n in range(0, len(jobids), PER_COMMAND))

@@ -1,0 +1,148 @@
+"""One look at the remote in one command: the queue first, then files, claims and endings.
+
+Invariant 2 is kept here: an answer counts only if the frame is whole, the scheduler's command
+exited with 0, every line of its answer was understood and nothing unknown stood on stderr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jobauto import quoting
+from jobauto.errors import CouldNotAsk
+from jobauto.model import Attempt, Claim, Ending, InQueue, Queued, Seen
+from jobauto.remote.framing import Answer, Frame, Section, sections
+from jobauto.remote.submission import CLAIM_FUNCTIONS, note_claim
+from jobauto.schedulers import Dialect, Unreadable
+
+TAIL_LINES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A job that was missing from the last look: ask how it ended."""
+
+    attempt: Attempt
+    jobid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """Ask for the queue, for `files` (paths in the run), and for what doubt needs.
+
+    `doubtful` attempts have no known JOBID: their claims are read, and tokens are looked up.
+    With `only_files` the scheduler is left alone.
+    """
+
+    dialect: Dialect
+    folder: str
+    jobids: Sequence[str] = ()
+    files: Sequence[str] = ()
+    doubtful: Sequence[Attempt] = ()
+    suspects: Sequence[Suspect] = ()
+    frame: Frame = field(default_factory=Frame)
+
+    @property
+    def timeout(self) -> float:
+        return 120.0
+
+    def script(self) -> str:
+        tokens = self.dialect.tokens() if self.doubtful else None
+        parts = [
+            self.dialect.prelude,
+            CLAIM_FUNCTIONS,
+            't() { [ -e "$2" ] && echo "@t $1"; }',
+            "echo @queue",
+            _ask(self.dialect.query(self.jobids)),
+            f"echo @tokens\n{_ask(tokens)}" if tokens else "",
+            *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.files)),
+            *(f"report {attempt.token}" for attempt in self.doubtful),
+            *map(self._autopsy, self.suspects),
+        ]
+        return self.frame.script(self.folder, "\n".join(parts))
+
+    def _autopsy(self, suspect: Suspect) -> str:
+        attempt, folder = suspect.attempt, quoting.path(suspect.attempt.job.folder)
+        tails = f'for f in {self.dialect.outputs(suspect.jobid)}; do [ -f "$f" ] || continue; '
+        tails += f'echo "==> $f"; tail -n {TAIL_LINES} "$f"; done'
+        return (
+            f'claim="$root/$claims/{attempt.token}"\necho "@ending {suspect.jobid}"\n'
+            f"{_ask(self.dialect.autopsy(suspect.jobid))}\n"
+            f'echo "@tail {suspect.jobid}"\n{_ask(f"cd {folder} && {{ {tails}; }}; true")}'
+        )
+
+    def read(self, answer: Answer) -> Seen:
+        """What was seen. Raises CouldNotAsk if anything about the queue is in doubt."""
+        queue: dict[str, InQueue] | None = None
+        text = ""
+        there: set[str] = set()
+        warnings: list[InQueue] = []
+        tokens: dict[str, str] = {}
+        claims: dict[str, Claim] = {}
+        endings: dict[str, Ending] = {}
+        for section in sections(self.frame.body(answer, self.folder)):
+            if section.tag == "queue":
+                queue, text = read_queue(self.dialect, section), section.text
+                warnings = [q for q in queue.values() if q.state is Queued.UNKNOWN]
+            elif section.tag == "tokens":
+                tokens = self._tokens(section)
+            elif section.tag == "t":
+                there.add(self.files[int(section.words[0])])
+            elif section.tag == "ending":
+                endings[section.words[0]] = self.dialect.ending(section.text)
+            elif section.tag == "tail":
+                end = endings[section.words[0]]
+                tail = section.text[-4000:]
+                endings[section.words[0]] = Ending(end.exit_code, end.reason, tail)
+            else:
+                note_claim(claims, section)
+        if queue is None:
+            raise CouldNotAsk("the answer holds no queue")
+        return Seen(
+            queue=_with_tokens(queue, tokens),
+            tokens_known=self.dialect.lists_tokens or bool(self.doubtful),
+            there=frozenset(there),
+            missing=frozenset(self.files) - there,
+            claims=claims,
+            endings=endings,
+            text=text,
+            warnings=tuple(f"{q.jobid}: unknown state {q.code!r}" for q in warnings),
+        )
+
+    def _tokens(self, section: Section) -> dict[str, str]:
+        check_answer(self.dialect, section)
+        try:
+            return self.dialect.parse_tokens(section.text)
+        except Unreadable as error:
+            raise CouldNotAsk(f"{self.dialect.name}: {error}") from None
+
+
+def read_queue(dialect: Dialect, section: Section) -> dict[str, InQueue]:
+    """JOBID to its line; CouldNotAsk unless the scheduler answered, and wholly."""
+    check_answer(dialect, section)
+    try:
+        return {q.jobid: q for q in dialect.parse(section.text)}
+    except Unreadable as error:
+        raise CouldNotAsk(f"{dialect.name}: {error}") from None
+
+
+def check_answer(dialect: Dialect, section: Section) -> None:
+    """CouldNotAsk if the command failed or said anything on stderr that is not known harmless."""
+    doubts = [e for e in section.err if e.strip() and not dialect.harmless.search(e)]
+    if section.exit_code != 0 or doubts:
+        said = quoting.shown(" ".join([*section.err, *section.out]).strip()[-300:])
+        status = f"exit status {section.exit_code}"
+        raise CouldNotAsk(f"{dialect.name} does not answer ({status}): {said or 'no words'}")
+
+
+def _ask(command: str) -> str:
+    return f"ask {quoting.word(command)}"
+
+
+def _with_tokens(queue: dict[str, InQueue], tokens: dict[str, str]) -> dict[str, InQueue]:
+    """Give each token to its line; a job that only the token list knows is there as well."""
+    for token, jobid in tokens.items():
+        old = queue.get(jobid) or InQueue(jobid, Queued.UNKNOWN, "?")
+        queue[jobid] = InQueue(jobid, old.state, old.code, old.reason, token)
+    return queue

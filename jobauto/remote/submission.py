@@ -1,0 +1,126 @@
+"""The at-most-once protocol: one remote command submits many jobs, each behind a claim.
+
+On the remote each attempt has a folder `.jobauto/claims/<token>`. Whoever makes it (mkdir is
+atomic) submits; anybody who comes later only reads what is in it. So sending the same attempt
+again is always safe, whatever became of the first sending. Inside:
+
+    begun   pid and host of the submitting shell; the earlier attempt's marker is gone by now
+    out err what the scheduler said
+    rc      its exit status; written last, so that with it the answer is whole
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jobauto import quoting
+from jobauto.errors import CouldNotAsk
+from jobauto.model import Attempt, Claim
+from jobauto.remote.framing import CLAIMS, Answer, Frame, Section, sections
+from jobauto.schedulers import Dialect
+
+# After so many refusals in a row the rest of a batch waits for the next tick.
+REFUSALS = 3
+
+CLAIM_FUNCTIONS = (
+    rf"""
+root=$PWD claims={CLAIMS} here=$(uname -n)
+"""
+    + r"""
+report() { # report TOKEN: what lies in its claim
+  if [ -d "$root/$claims/$1" ]; then echo "@claim $1"; else echo "@noclaim $1"; return; fi
+  c="$root/$claims/$1"
+  for f in self out; do show o "$c/$f"; done
+  show e "$c/err"
+  if [ -f "$c/rc" ] && read -r rc <"$c/rc"; then echo "r $rc"; fi
+  [ -f "$c/begun" ] && read -r pid host <"$c/begun" || return 0
+  echo "@begun $1"
+  [ "$host" = "$here" ] || return 0
+  if kill -s 0 "$pid" 2>/dev/null; then echo "@alive $1"; else echo "@dead $1"; fi
+}
+"""
+)
+
+_SUBMIT_FUNCTIONS = r"""
+attempt() { # attempt TOKEN FOLDER SCRIPT MARKER
+  claim="$root/$claims/$1"
+  if [ $refused -lt $allowed ] && mkdir "$claim" 2>/dev/null; then
+    if ! cd "$2" 2>"$claim/err"; then rc=1
+    elif ! { rm -f "$4" && echo "$$ $here" >"$claim/begun"; }; then
+      rm -f "$claim"/*; rmdir "$claim"; rc=1  # a full disk: give the claim back
+    else hand_in "$1" "$3" >"$claim/out" 2>"$claim/err" </dev/null 5>&-; rc=$?
+    fi
+    cd "$root" && echo $rc 2>/dev/null >"$claim/rc"
+    if [ $rc = 0 ]; then refused=0; else refused=$((refused + 1)); fi
+  fi
+  report "$1"
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Submit these attempts in the run folder `folder`, in this order; answers token to Claim.
+
+    A token that is not in the answer has no claim: nothing was submitted for it.
+    """
+
+    dialect: Dialect
+    folder: str
+    attempts: Sequence[Attempt]
+    frame: Frame = field(default_factory=Frame)
+
+    @property
+    def timeout(self) -> float:
+        return 120.0 + 5.0 * len(self.attempts)
+
+    def script(self) -> str:
+        command = self.dialect.submit(script='"$2"', token='"$1"')
+        calls = "\n".join(_call(attempt) for attempt in self.attempts)
+        body = (
+            f"{self.dialect.prelude}\n{CLAIM_FUNCTIONS}"
+            f'refused=0 allowed={REFUSALS}\nmkdir -p "$root/$claims"\n'
+            f"hand_in() {{ {command}; }}\n"
+            f"{_SUBMIT_FUNCTIONS}\n{calls}"
+        )
+        return self.frame.script(self.folder, body)
+
+    def read(self, answer: Answer) -> dict[str, Claim]:
+        return read_claims(self.frame.body(answer, self.folder))
+
+
+def _call(attempt: Attempt) -> str:
+    job = attempt.job
+    folder, script = quoting.path(job.folder), quoting.word(f"qsub.{job.id}")
+    marker = quoting.word(f"qsub.finished.{job.id}")
+    return f"attempt {attempt.token} {folder} {script} {marker}"
+
+
+def read_claims(lines: list[str]) -> dict[str, Claim]:
+    """Token to Claim from the lines that `report` printed."""
+    found: dict[str, Claim] = {}
+    for section in sections(lines):
+        note_claim(found, section)
+    return found
+
+
+def note_claim(found: dict[str, Claim], section: Section) -> None:
+    """Take one section of `report` into account; CouldNotAsk for one of another kind."""
+    token = section.words[0] if section.words else ""
+    if section.tag == "noclaim":
+        return
+    if section.tag == "claim":
+        code = section.exit_code
+        found[token] = Claim(
+            answered=code is not None,
+            exit_code=code or 0,
+            out=section.text,
+            err=section.errors,
+        )
+    elif section.tag in ("begun", "alive", "dead") and token in found:
+        old = found[token]
+        alive = {"alive": True, "dead": False}.get(section.tag, old.alive)
+        found[token] = Claim(True, old.answered, old.exit_code, old.out, old.err, alive)
+    else:
+        raise CouldNotAsk(f"unexpected section {quoting.shown(section.tag)!r} in the answer")

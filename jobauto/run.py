@@ -1,0 +1,215 @@
+"""A run folder: starting a new one from the init tree, and opening one that exists."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jobauto import tree
+from jobauto.errors import UserError, raise_all
+from jobauto.graph import Graph, Need, parse_needs
+from jobauto.ledger import files
+from jobauto.model import stamp
+from jobauto.quoting import word
+from jobauto.settings import OF_THE_CALL, Settings
+from jobauto.tree import Filler, Tree
+
+PRIVATE = ".jobauto"
+_MEMORY = "run.json"
+_KILL = """#!/bin/sh
+# Stops the monitor of this run, then ends all jobs that qsub.now names.
+PYTHONPATH={library}${{PYTHONPATH:+:$PYTHONPATH}}
+export PYTHONPATH
+exec {python} -m jobauto kill "$(dirname "$0")" "$@"
+"""
+
+
+@dataclass(slots=True)
+class Run:
+    """A dated folder and what is remembered of it in `.jobauto/run.json`.
+
+    `rdir` is the run's folder on the remote, absolute; equal to `folder` when nothing is
+    mirrored. `synced_ns`: the newest change of a script that the remote has (ctime in ns); 0 until
+    the whole tree was sent once.
+    """
+
+    folder: Path
+    id: str
+    settings: dict[str, Any]
+    scheduler: str = ""
+    rdir: str = ""
+    remote_host: str = ""
+    synced_ns: int = 0
+
+    @property
+    def private(self) -> Path:
+        return self.folder / PRIVATE
+
+    @property
+    def mirrored(self) -> bool:
+        return self.rdir != str(self.folder)
+
+    @property
+    def remote(self) -> str:
+        return str(self.settings.get("remote", "local"))
+
+    def save(self) -> None:
+        """Remember the run; whole or not at all."""
+        kept = {
+            "id": self.id,
+            "settings": self.settings,
+            "scheduler": self.scheduler,
+            "rdir": self.rdir,
+            "remote_host": self.remote_host,
+            "synced_ns": self.synced_ns,
+        }
+        files.replace(self.private / _MEMORY, json.dumps(kept, indent=1, default=str) + "\n")
+
+    def filler(self) -> Filler:
+        """What is put into scripts that a person adds while the run goes on."""
+        return filler(Settings.model_construct(**self.settings), self.rdir, self.folder.name)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether `folder` is a dated folder that jobmon made."""
+    return (folder / PRIVATE / _MEMORY).is_file()
+
+
+def open_run(folder: Path) -> Run:
+    """The run in `folder`; UserError if there is none or its memory cannot be read."""
+    path = folder / PRIVATE / _MEMORY
+    if not is_run(folder):
+        raise UserError(
+            "not a run folder", str(folder), "name LDIR/<date>, as jobmon.py printed it"
+        )
+    try:
+        kept = json.loads(files.read(path))
+        return Run(folder.resolve(), **kept)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"cannot be read: {error}", str(path)) from None
+
+
+def runs_in(ldir: Path) -> list[Path]:
+    """The run folders below a project, oldest first."""
+    if not ldir.is_dir():
+        return []
+    return sorted(child for child in ldir.iterdir() if is_run(child))
+
+
+def filler(settings: Settings, cwd: str, run_name: str) -> Filler:
+    """The values of all placeholders but those of a single job."""
+    common = {"maxcore": str(settings.maxcore), **settings.set}
+    if settings.binpath is not None:
+        common["binpath"] = settings.binpath
+    if settings.pythonpath is not None:
+        common["pythonpath"] = settings.pythonpath
+    if settings.qsubheader is not None:
+        try:
+            common["HEADER"] = files.read(Path(settings.qsubheader).expanduser()).rstrip("\n")
+        except OSError as error:
+            raise UserError(f"--qsubheader: {error.strerror}", str(settings.qsubheader)) from None
+    return Filler(common, cwd, tuple(settings.keep), run_name)
+
+
+def survey(root: Path) -> tuple[Tree, Graph, list[UserError]]:
+    """Find the jobs below `root` and what they need. Problems are collected, not raised."""
+    found = tree.scan(root)
+    problems = list(found.problems)
+    graph = Graph(found.jobs.values())
+    for marker in found.markers:
+        graph.present.add(marker)
+    for name in found.dependencies.keys() & found.jobs.keys():
+        needs, wrong = read_needs(root, graph, name)
+        problems += wrong
+        for need in needs or []:
+            if need.file not in graph.makers and (root / need.file).exists():
+                graph.present.add(need.file)
+        graph.set_needs(name, needs)
+    return found, graph, problems
+
+
+def read_needs(root: Path, graph: Graph, name: str) -> tuple[list[Need] | None, list[UserError]]:
+    """The needs of one job as its dependency file says now; None without one."""
+    job = graph.jobs[name]
+    try:
+        text = files.read(root / job.dependency)
+    except OSError:
+        return None, []
+    return parse_needs(job, text)
+
+
+def check(init: Path) -> tuple[Tree, Graph, list[str]]:
+    """Survey an init tree and raise all that is wrong with it; warnings are returned."""
+    if not init.is_dir():
+        raise UserError("there is no such folder", str(init), "put the job folders into LDIR/init/")
+    found, graph, problems = survey(init)
+    problems += tree.check_reserved(init)
+    if not found.jobs and not problems:
+        raise UserError("no job: no file called qsub.<id>", str(init), "see jobauto init --help")
+    raise_all(problems or graph.cycles())
+    return found, graph, [_unknown(job.dependency, need) for job, need in graph.unknown()]
+
+
+def _unknown(dependency: str, need: Need) -> str:
+    return f"{dependency}:{need.line}: no job is known to make {need.file}, and it does not exist"
+
+
+def plan(settings: Settings, folder: Path) -> Run:
+    """A run that does not exist yet: what it is to remember."""
+    kept = {
+        name: value
+        for name, value in settings.model_dump(mode="json").items()
+        if name not in OF_THE_CALL
+    }
+    return Run(folder, secrets.token_hex(4), kept)
+
+
+def check_scripts(init: Path, found: Tree, fill: Filler) -> None:
+    """Raise every placeholder that would be left over, before anything is made or sent."""
+    raise_all([p for job in found.jobs.values() for p in fill.text(init, job)[1]])
+
+
+def new_folder(ldir: Path, now: float) -> Path:
+    """A dated name that is free in `ldir`."""
+    while (folder := ldir / stamp(now)).exists() or _partial(folder).exists():
+        now += 1
+    return folder
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}{tree.PARTIAL}")
+
+
+def create(settings: Settings, run: Run, found: Tree) -> None:
+    """Make the dated copy with its placeholders replaced; it appears whole or not at all."""
+    folder, fill = run.folder, run.filler()
+    partial = tree.copy(settings.ldir / "init", folder)
+    try:
+        raise_all([p for job in found.jobs.values() for p in fill.fill(partial, job)])
+        (partial / PRIVATE).mkdir(mode=0o700)
+        run.folder = partial
+        run.save()
+        files.replace(partial / "kill", _kill_script(), 0o755)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    finally:
+        run.folder = folder
+    files.flush_folder(folder.parent)
+
+
+def _kill_script() -> str:
+    library = Path(__file__).resolve().parent.parent
+    return _KILL.format(python=word(sys.executable), library=word(str(library)))
+
+
+def remembered(run: Run, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's settings, for `settings.load`, which lets the given ones win."""
+    return {k: v for k, v in run.settings.items() if k in Settings.model_fields and k not in given}

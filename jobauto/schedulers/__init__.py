@@ -1,0 +1,12 @@
+"""The dialects, in the order in which `--scheduler auto` looks for them."""
+
+from __future__ import annotations
+
+from jobauto.schedulers.base import Dialect, Unreadable
+from jobauto.schedulers.local import Local
+from jobauto.schedulers.sge import GridEngine
+from jobauto.schedulers.slurm import Slurm
+
+DIALECTS: dict[str, Dialect] = {d.name: d for d in (Slurm(), GridEngine(), Local())}
+
+__all__ = ["DIALECTS", "Dialect", "Unreadable"]

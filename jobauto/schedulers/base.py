@@ -1,0 +1,75 @@
+"""What a scheduler's dialect is: text in, text out. It never runs, waits, logs or opens a file."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from jobauto.model import Ending, InQueue
+
+
+class Unreadable(ValueError):
+    """The text is not a whole and well-formed answer of this scheduler."""
+
+
+class Dialect(ABC):
+    """One scheduler. Commands are POSIX shell text; names in them come quoted already."""
+
+    name: str
+    #: shell condition: true where this scheduler can be used
+    detect: str = "false"
+    #: functions that the other commands use
+    prelude: str = ""
+    #: whether every answer to `query` shows the tokens of submissions
+    lists_tokens: bool = False
+    #: lines on stderr that do not put an answer in doubt
+    harmless = re.compile(r"(?!)")
+    #: a refusal that means "not now" (a limit, a busy server) rather than "never"
+    limit = re.compile(r"(?!)")
+
+    @abstractmethod
+    def submit(self, script: str, token: str) -> str:
+        """Hand in `script` (a quoted name) from its own folder, marked with `token`."""
+
+    @abstractmethod
+    def jobid(self, out: str) -> str | None:
+        """The JOBID in the answer to `submit`, among banners; None if there is none."""
+
+    @abstractmethod
+    def query(self, jobids: Sequence[str]) -> str:
+        """Ask for the user's jobs, at least for `jobids`."""
+
+    @abstractmethod
+    def parse(self, text: str) -> list[InQueue]:
+        """The jobs in the answer to `query`; Unreadable unless it is whole."""
+
+    @abstractmethod
+    def kill(self, jobids: Sequence[str]) -> str:
+        """End these jobs, in one command."""
+
+    @abstractmethod
+    def autopsy(self, jobid: str) -> str:
+        """Ask how a job ended that the queue no longer names."""
+
+    @abstractmethod
+    def ending(self, text: str) -> Ending:
+        """What the answer to `autopsy` tells."""
+
+    def tokens(self) -> str | None:
+        """Ask for JOBID and token of each job, where `query` does not show tokens."""
+        return None
+
+    def parse_tokens(self, text: str) -> dict[str, str]:
+        """Token to JOBID, from the answer to `tokens`."""
+        return {}
+
+    @abstractmethod
+    def outputs(self, jobid: str) -> str:
+        """Shell patterns of the files in the job's folder that hold its stdout and stderr."""
+
+
+def last_match(pattern: re.Pattern[str], text: str) -> str | None:
+    """The first group of the last line that matches as a whole: banners come before answers."""
+    found = [m for m in map(pattern.fullmatch, map(str.strip, text.splitlines())) if m]
+    return found[-1][1] if found else None

@@ -1,0 +1,100 @@
+"""No scheduler: each job is a process of its own session, found again by pid and start time.
+
+JOBID is `<pid>-<start>`, so that a later process with the same pid is never taken for the job.
+Works wherever there is a POSIX shell; /proc is used where it exists, else ps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from jobauto.model import Ending, InQueue, Queued
+from jobauto.schedulers.base import Dialect, Unreadable, last_match
+
+_JOBID = re.compile(r"(\d+-\w+)")
+_STATES = {"T": Queued.SUSPENDED, "t": Queued.SUSPENDED}
+
+# look PID: sets $code (a letter, empty when there is no such process) and $start.
+# A zombie counts as gone: nobody may be there to reap it.
+_PRELUDE = r"""
+look='
+look() {
+  code= start=
+  if [ -r /proc/self/stat ]; then
+    IFS= read -r code 2>/dev/null <"/proc/$1/stat" || return 0
+    set -f; set -- ${code##*) }; set +f
+    code=$1 start=${20}
+  else
+    code=$(ps -o stat= -p "$1" | cut -c1) start=$(ps -o lstart= -p "$1" | tr -cd 0-9A-Za-z)
+  fi
+}
+'
+eval "$look"
+still() { look "${1%%-*}"; [ "$start" = "${1#*-}" ] && case $code in ''|Z|X) false;; esac; }
+launch() (
+  trap - HUP PIPE
+  session=setsid
+  command -v setsid >/dev/null || session="perl -MPOSIX -e POSIX::setsid();exec+@ARGV"
+  $session sh -c "$look$wrapper" job "$claim" "$1" >/dev/null 2>&1 </dev/null &
+  pid=$!
+  look $pid
+  [ -n "$start" ] && echo "$pid-$start"
+)
+wrapper='
+look $$; echo "$$-$start" >"$1/self"
+exec >"$2.o$$" 2>"$2.e$$"
+chmod u+x "./$2"
+IFS= read -r first <"./$2"
+case $first in "#!"*) "./$2";; *) sh "./$2";; esac
+code=$?
+echo $code >"$1/exit.new" && mv "$1/exit.new" "$1/exit"
+'
+"""
+
+
+class Local(Dialect):
+    name = "local"
+    detect = "true"
+    prelude = _PRELUDE
+    lists_tokens = True  # the job itself writes its JOBID into the claim: no claim tells, no job
+
+    def submit(self, script: str, token: str) -> str:
+        return f"launch {script}"
+
+    def jobid(self, out: str) -> str | None:
+        return last_match(_JOBID, out)
+
+    def query(self, jobids: Sequence[str]) -> str:
+        if not jobids:
+            return "true"
+        ids = " ".join(jobids)
+        return f'for id in {ids}; do still $id && echo "$id $code"; done; true'
+
+    def parse(self, text: str) -> list[InQueue]:
+        found = []
+        for line in text.splitlines():
+            parts = line.split()
+            if len(parts) != 2 or not _JOBID.fullmatch(parts[0]):
+                raise Unreadable(f"not a line of the local engine: {line!r}")
+            found.append(InQueue(parts[0], _STATES.get(parts[1], Queued.RUNNING), parts[1]))
+        return found
+
+    def kill(self, jobids: Sequence[str]) -> str:
+        ids = " ".join(jobids)
+        return (
+            f"for id in {ids}; do still $id && kill -s TERM -- -${{id%%-*}}; done; "
+            f"for n in 1 2 3 4 5 6 7 8 9 10; do left=; for id in {ids}; do "
+            "still $id && left=1; done; [ $left ] || break; sleep 0.1; done; "
+            f"for id in {ids}; do still $id && kill -s KILL -- -${{id%%-*}}; done; true"
+        )
+
+    def autopsy(self, jobid: str) -> str:
+        return 'cat "$claim/exit"'
+
+    def ending(self, text: str) -> Ending:
+        code = last_match(re.compile(r"(\d+)"), text)
+        return Ending(int(code)) if code else Ending(None, "no exit code: killed, or a reboot")
+
+    def outputs(self, jobid: str) -> str:
+        return f"*.[oe]{jobid.partition('-')[0]}"

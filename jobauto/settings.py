@@ -1,0 +1,167 @@
+"""The options: one definition for the command line, `jobmon.toml`, `JOBMON_*` and restarts.
+
+The first that names an option wins: command line; what the run was started with (on restart);
+`JOBMON_*`; `LDIR/jobmon.toml`; `jobmon.toml` in the person's config folder; the default.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from platformdirs import user_config_path
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from jobauto.errors import UserError, near
+
+FILE = "jobmon.toml"
+PREFIX = "JOBMON_"
+SchedulerName = Literal["auto", "sge", "slurm", "local"]
+
+
+class Settings(BaseSettings):
+    """What a run is started with. Field descriptions are the `--help` texts."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", populate_by_name=True, validate_default=False
+    )
+
+    ldir: Path = Field(description="folder of the project (with init/), or of a run to go on with")
+    rdir: str | None = Field(
+        None, description="folder of the project on the remote; not needed with --remote local"
+    )
+    remote: str = Field("local", description="user@host (or an alias of ~/.ssh/config), or local")
+    binpath: str | None = Field(None, description="replaces __binpath__ in the scripts")
+    pythonpath: str | None = Field(None, description="replaces __pythonpath__ in the scripts")
+    maxqsub: int = Field(4, ge=1, description="at most so many jobs in the queue at a time")
+    maxcore: int = Field(16, ge=1, description="replaces __maxcore__ in the scripts")
+    interval: float = Field(10, gt=0, description="seconds from one look at the queue to the next")
+    initonly: bool = Field(False, description="make and send the dated copy, then end")
+    datedir: str | None = Field(None, description="go on with the run of this date in --ldir")
+    scheduler: SchedulerName = Field("auto", description="which queue the remote has")
+    qsubheader: Path | None = Field(None, description="file whose text replaces __HEADER__")
+    set: dict[str, str] = Field(
+        default_factory=dict, description="replaces __k__ by v in the scripts (k=v ...)"
+    )
+    keep: list[str] = Field(
+        default_factory=list, description="names like __NAME__ that may stay in the scripts"
+    )
+    results: list[str] = Field(
+        default_factory=list,
+        description="files to bring home when a job ends: patterns of rsync, such as '*.png'",
+    )
+    retries: int = Field(0, ge=0, description="try a failed job so many times again")
+    dry_run: bool = Field(False, description="show what would be sent and submitted; send nothing")
+    once: bool = Field(False, description="look and submit once, then end (for cron)")
+
+
+# Options which say what this one call is to do, not what the run is: never remembered.
+OF_THE_CALL = {"initonly", "dry_run", "once", "datedir", "ldir"}
+
+
+def option(name: str) -> str:
+    """The option of a field, as typed."""
+    return "--" + name.replace("_", "-")
+
+
+def load(given: dict[str, Any], ldir: Path | None, remembered: dict[str, Any]) -> Settings:
+    """Put the sources together. `given`: the command line; `remembered`: of the run, or empty.
+
+    Raises UserError for unknown names (file and line, nearest known name) and bad values.
+    """
+    files = [user_config_path("jobauto") / FILE] + ([ldir / FILE] if ldir else [])
+    for file in files:
+        _check_file(file)
+    _check_environment()
+
+    class Loaded(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            tomls = [TomlConfigSettingsSource(cls, f) for f in reversed(files) if f.is_file()]
+            return (init_settings, InitSettingsSource(cls, remembered), env_settings, *tomls)
+
+    try:
+        loaded = Loaded(**given)
+    except ValidationError as error:
+        raise _explained(error, given, files) from None
+    return Settings.model_construct(**{k: getattr(loaded, k) for k in Settings.model_fields})
+
+
+def project_folder(given: dict[str, Any]) -> Path:
+    """--ldir, JOBMON_LDIR, or `ldir` of the person's own file, whichever comes first."""
+    value = given.get("ldir") or os.environ.get(PREFIX + "LDIR")
+    file = user_config_path("jobauto") / FILE
+    if value is None and file.is_file():
+        value = _read(file).get("ldir")
+    if value is None:
+        raise UserError("--ldir is missing", hint="name the project's folder: --ldir DIR")
+    return Path(value).expanduser()
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        line = re.search(r"line (\d+)", str(error))
+        where = f"{file}:{line[1]}" if line else str(file)
+        raise UserError(f"not valid TOML: {error}", where, "correct or remove the line") from None
+
+
+def _check_file(file: Path) -> None:
+    if not file.is_file():
+        return
+    for key in _read(file):
+        if key not in Settings.model_fields:
+            raise UserError(
+                f"unknown option {key!r}", _where(file, key), near(key, Settings.model_fields)
+            )
+
+
+def _where(file: Path, key: str) -> str:
+    lines = file.read_text().splitlines()
+    found = (
+        n for n, line in enumerate(lines, 1) if re.match(rf"\s*\[?\"?{re.escape(key)}\b", line)
+    )
+    return f"{file}:{next(found, 1)}"
+
+
+def _check_environment() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in os.environ:
+        if name.startswith(PREFIX) and name not in known:
+            raise UserError(f"unknown variable {name}", "environment", near(name, known))
+
+
+def _explained(error: ValidationError, given: dict[str, Any], files: list[Path]) -> UserError:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    origin = next(_origins(name, given, files), None)
+    return UserError(f"{option(name)}: {first['msg']} (it was {first['input']!r})", origin)
+
+
+def _origins(name: str, given: dict[str, Any], files: list[Path]) -> Iterator[str]:
+    if name in given:
+        yield "command line"
+    if PREFIX + name.upper() in os.environ:
+        yield PREFIX + name.upper()
+    for file in reversed(files):
+        if file.is_file() and name in _read(file):
+            yield _where(file, name)

@@ -1,0 +1,202 @@
+"""From options to a monitor that can tick: a new run is checked, made and sent; an old one read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jobauto import lock, run, settings
+from jobauto.clock import Clock
+from jobauto.errors import RemoteError, UserError, raise_all
+from jobauto.host import Host, Runner, connect
+from jobauto.ledger import Ledger
+from jobauto.ledger.quelist import Word
+from jobauto.monitor import Limits, Monitor
+from jobauto.noticing import Noticing
+from jobauto.remote import probe
+from jobauto.run import Run
+from jobauto.schedulers import DIALECTS
+from jobauto.settings import Settings
+
+log = logging.getLogger("jobauto")
+
+
+def read_options(given: dict[str, Any]) -> tuple[Settings, Run | None]:
+    """The settings, and the run to go on with if --ldir or --datedir names one."""
+    ldir = settings.project_folder(given)
+    old = _old_run(ldir, given.get("datedir"))
+    project = old.folder.parent if old else ldir
+    known = run.remembered(old, given) if old else {}
+    chosen = settings.load({**given, "ldir": project.resolve()}, project, known)
+    if old:
+        _same_place(old, given)
+    if chosen.qsubheader is not None:
+        chosen.qsubheader = chosen.qsubheader.expanduser().resolve()
+    if old is None and chosen.remote != "local" and not chosen.rdir:
+        raise UserError("--rdir is missing", hint="name the project's folder on the remote")
+    return chosen, old
+
+
+def _same_place(old: Run, given: dict[str, Any]) -> None:
+    """A run stays where its jobs are."""
+    for name in ("remote", "rdir", "scheduler"):
+        kept = old.scheduler if name == "scheduler" else old.settings.get(name)
+        if given.get(name, "auto") not in ("auto", kept):
+            raise UserError(
+                f"{settings.option(name)}: this run is on {kept}",
+                str(old.folder),
+                "leave the option out, or start a new run",
+            )
+
+
+def _old_run(ldir: Path, datedir: str | None) -> Run | None:
+    if datedir is not None:
+        folder = ldir / datedir
+        if not run.is_run(folder):
+            names = ", ".join(r.name for r in run.runs_in(ldir)) or "none"
+            raise UserError(f"--datedir {datedir}: no such run", str(ldir), f"runs here: {names}")
+        return run.open_run(folder)
+    return run.open_run(ldir) if run.is_run(ldir) else None
+
+
+def new_run(chosen: Settings, runner: Runner, clock: Clock) -> tuple[Run, Host]:
+    """Check the init tree, the remote and all placeholders, then make the dated copy.
+
+    Raises before anything is made or sent if anything is wrong.
+    """
+    init = chosen.ldir / "init"
+    found, _, warnings = run.check(init)
+    folder = run.new_folder(chosen.ldir, clock.now())
+    plan = run.plan(chosen, folder)
+    run.check_scripts(init, found, run.filler(chosen, "/", folder.name))
+    for warning in warnings:
+        log.warning("%s", warning)
+    host = open_host(plan, runner, mirrored=chosen.rdir is not None)
+    try:
+        _meet(plan, chosen, host)
+        run.create(chosen, plan, found)
+    except BaseException:
+        host.close()
+        raise
+    log.info("%s: %d jobs", plan.folder, len(found.jobs))
+    return plan, host
+
+
+def open_host(of: Run, runner: Runner, mirrored: bool) -> Host:
+    """The host of a run, connected."""
+    socket = lock.socket_folder() / of.id if of.remote != "local" else Path()
+    host = connect(of.remote, socket, mirrored, runner)
+    host.open()
+    return host
+
+
+def _meet(plan: Run, chosen: Settings, host: Host) -> None:
+    """Ask the remote what it is, and keep the answer in the run."""
+    found = host.ask(probe.Probe(chosen.rdir or str(chosen.ldir)))
+    if not found.folder:
+        raise UserError(
+            f"cannot write there: {found.complaint or 'no permission'}",
+            f"{host.name}:{chosen.rdir or chosen.ldir}",
+            "choose another --rdir",
+        )
+    plan.scheduler = probe.choose(chosen.scheduler, found, host.name).name
+    plan.remote_host = found.host
+    plan.rdir = f"{found.folder}/{plan.folder.name}" if chosen.rdir else str(plan.folder.resolve())
+    if host.mirrored:
+        host.check_tools()
+        if not found.rsync:
+            raise UserError(
+                "rsync is not installed there", host.name, "install rsync; it carries all files"
+            )
+
+
+def prepare(of: Run, chosen: Settings, host: Host, clock: Clock) -> Monitor:
+    """A monitor for a run: sent to the remote if it was not yet, and recovered from its files."""
+    found, graph, problems = run.survey(of.folder)
+    raise_all(problems or graph.cycles())
+    if not of.synced_ns:
+        host.push(of.folder, of.rdir)
+        of.synced_ns = max((s[0] for s in found.scripts.values()), default=1)
+        of.save()
+    ledger = Ledger(of.folder, of.id)
+    first_time = not ledger.log.exists()
+    known = ledger.recover()
+    monitor = Monitor(
+        of,
+        graph,
+        ledger,
+        host,
+        DIALECTS[of.scheduler],
+        Limits(chosen.maxqsub, chosen.retries),
+        Noticing(of, graph, lambda name: _settled(ledger, name), clock.elapsed, found),
+        list(chosen.results),
+        clock,
+    )
+    if not known:
+        markers = found.markers if first_time else host.ask(probe.FindMarkers(of.rdir))
+        _take_as_done(monitor, markers | found.markers)
+    _fill_queue(monitor)
+    return monitor
+
+
+def _settled(ledger: Ledger, name: str) -> bool:
+    entry = ledger.entries.get(name)
+    return entry is not None and (entry.open or entry.state.done)
+
+
+def _take_as_done(monitor: Monitor, markers: set[str]) -> None:
+    """Without a quelist, a marker that stands means that its job is done."""
+    date = monitor.clock.date()
+    for name, job in monitor.graph.jobs.items():
+        entry = monitor.ledger.entries.get(name)
+        if job.marker in markers and not (entry and entry.open):
+            monitor.ledger.enqueue(job, Word("skipped", date, "marker-found"))
+
+
+def _fill_queue(monitor: Monitor) -> None:
+    """Tell the graph what is done, and queue what waits for nothing."""
+    graph, entries = monitor.graph, monitor.ledger.entries
+    done = {e.job.marker for e in entries.values() if e.state.done}
+    for marker in graph.present & graph.makers.keys() - done:
+        graph.departed(marker)
+    for marker in sorted(done):
+        graph.arrived(marker)
+    for name in entries.keys() & graph.jobs.keys():
+        if graph.satisfied(name) or entries[name].state.final:
+            graph.released(name)
+    monitor.queue(name for name in graph.jobs if not graph.held(name) and graph.free(name))
+
+
+@contextmanager
+def monitoring(
+    given: dict[str, Any], runner: Runner, clock: Clock, say: Callable[[Run], None]
+) -> Iterator[tuple[Monitor, Settings]]:
+    """A monitor ready to tick, its run locked and its host connected until the end of the block.
+
+    `say` is told of the run as soon as its folder exists.
+    """
+    chosen, old = read_options(given)
+    host: Host | None = None
+    if old is None:
+        old, host = new_run(chosen, runner, clock)
+    say(old)
+    try:
+        with lock.held(old.private, clock.date()):
+            host = host or open_host(old, runner, old.mirrored)
+            _remember(old, chosen)
+            yield prepare(old, chosen, host, clock), chosen
+    finally:
+        if host:
+            runner.resume()
+            try:
+                host.close()
+            except RemoteError as error:
+                log.debug("%s", error)
+
+
+def _remember(old: Run, chosen: Settings) -> None:
+    old.settings.update(run.plan(chosen, old.folder).settings)
+    old.save()

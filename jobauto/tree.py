@@ -1,0 +1,196 @@
+"""Job folders on disk: finding jobs, the dated copy, and the scripts' placeholders."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobauto import placeholders
+from jobauto.errors import UserError
+from jobauto.model import Job
+from jobauto.quoting import shown
+
+# What the monitor itself writes into a run folder; never copied in, mirrored or fetched.
+OWN_FILES = ("quelist", "qsub.now", "qsub.log", "qstat", "kill", "jobmon.log", ".jobauto")
+_OWN_IDS = {"now", "log"}  # qsub.now and qsub.log of the run folder
+_NO_IDS = {"dependency", "finished", "resources", "inputs", "outputs"}
+PARTIAL = ".partial"
+
+Signature = tuple[int, int, int]
+
+
+@dataclass(slots=True)
+class Tree:
+    """What was found: jobs, signatures of scripts and dependency files, markers, mistakes.
+
+    A signature is (ctime in ns, size, inode): it changes with every edit and cannot be faked.
+    """
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    scripts: dict[str, Signature] = field(default_factory=dict)
+    dependencies: dict[str, Signature] = field(default_factory=dict)
+    markers: set[str] = field(default_factory=set)
+    problems: list[UserError] = field(default_factory=list)
+
+
+def scan(root: Path) -> Tree:
+    """Find all jobs below `root`. Linked folders and names that begin with a dot are skipped."""
+    tree = Tree()
+    for folder, files in _folders(root, ""):
+        _scan_folder(tree, folder, files)
+    return tree
+
+
+def _folders(root: Path, folder: str) -> Iterator[tuple[str, dict[str, os.DirEntry[str]]]]:
+    files: dict[str, os.DirEntry[str]] = {}
+    below: list[str] = []
+    try:
+        with os.scandir(root / folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(f"{folder}/{entry.name}" if folder else entry.name)
+                elif entry.name.startswith("qsub."):
+                    files[entry.name] = entry
+    except FileNotFoundError:  # removed while we look
+        return
+    yield folder, files
+    for name in sorted(below):
+        yield from _folders(root, name)
+
+
+def _scan_folder(tree: Tree, folder: str, files: Mapping[str, os.DirEntry[str]]) -> None:
+    for name in sorted(files):
+        first, _, rest = name.removeprefix("qsub.").partition(".")
+        job = Job(folder, rest or first)
+        if not rest and first.endswith("~"):  # an editor's backup
+            continue
+        if first == "dependency" and rest and "." not in rest:
+            if f"qsub.{rest}" not in files:
+                tree.problems.append(_orphan(job))
+            signature = _signature(files[name])
+            if signature:
+                tree.dependencies[job.name] = signature
+        elif first == "finished" and rest and "." not in rest:
+            tree.markers.add(job.marker)
+        elif not rest and not (folder == "" and first in _OWN_IDS):
+            _add_job(tree, job, files[name])
+
+
+def _signature(entry: os.DirEntry[str]) -> Signature | None:
+    try:
+        stat = entry.stat()
+    except OSError:  # a broken link, or removed while we look
+        return None
+    return stat.st_ctime_ns, stat.st_size, stat.st_ino
+
+
+def _add_job(tree: Tree, job: Job, entry: os.DirEntry[str]) -> None:
+    signature = _signature(entry)
+    problem = _bad_name(job)
+    if problem or not signature:
+        what = problem or UserError("a link to nothing", shown(job.name), "remove the link")
+        tree.problems.append(what)
+    else:
+        tree.jobs[job.name] = job
+        tree.scripts[job.name] = signature
+
+
+def _orphan(job: Job) -> UserError:
+    return UserError(
+        f"there is no {shown(job.name)}",
+        shown(job.dependency) + ":1",
+        "add the script, or remove this dependency file",
+    )
+
+
+def _bad_name(job: Job) -> UserError | None:
+    where = shown(job.name)
+    if job.id in _NO_IDS:
+        hint = f"a job's script is qsub.<id>, this file wants qsub.{job.id}.<id>"
+        return UserError(f"{job.id!r} cannot be a job's id", where, hint)
+    if not job.name.isprintable() or not job.name.encode("utf-8", "surrogateescape").isascii():
+        try:
+            job.name.encode("utf-8")
+        except UnicodeEncodeError:
+            return UserError("the name is not UTF-8", where, "rename the folder or file")
+        if not job.name.isprintable():
+            return UserError("control characters in the name", where, "rename the folder or file")
+    return None
+
+
+def check_reserved(init: Path) -> list[UserError]:
+    """Files in the init tree that would be taken for the run's own."""
+    return [
+        UserError("this name belongs to the monitor's own files", name, "rename or remove it")
+        for name in OWN_FILES
+        if os.path.lexists(init / name)
+    ]
+
+
+def copy(init: Path, run: Path) -> Path:
+    """Copy `init` beside `run` under a temporary name, to be renamed when all is well."""
+    partial = run.with_name(f".{run.name}{PARTIAL}")
+    shutil.copytree(init, partial, symlinks=True)
+    return partial
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """What is put into scripts: `common` values, and the folders that `__cwd__` stands for."""
+
+    common: Mapping[str, str]
+    cwd: str
+    keep: tuple[str, ...] = ()
+    run_name: str = ""
+
+    def values(self, job: Job) -> dict[str, str]:
+        folder = job.folder.rsplit("/", 1)[-1] or self.run_name
+        cwd = f"{self.cwd}/{job.folder}" if job.folder else self.cwd
+        return {**self.common, "jobname": folder, "cwd": cwd}
+
+    def text(self, root: Path, job: Job) -> tuple[str, list[UserError]]:
+        """The script of `job` below `root` as it is to be submitted, and what is left over."""
+        path = root / job.name
+        outside = _leads_out(root, path)
+        if outside:
+            return "", [outside]
+        before = path.read_bytes().decode("utf-8", "surrogateescape")
+        after = placeholders.expand(before, self.values(job))
+        problems = [
+            UserError(
+                f"placeholder __{name}__ is left over",
+                f"{shown(job.name)}:{line}",
+                placeholders.hint(name),
+            )
+            for line, name in placeholders.left_over(after, self.keep)
+        ]
+        return after, problems
+
+    def fill(self, root: Path, job: Job) -> list[UserError]:
+        """Replace the placeholders of one script below `root`, where it stands."""
+        path = root / job.name
+        after, problems = self.text(root, job)
+        data = after.encode("utf-8", "surrogateescape")
+        if problems or (not path.is_symlink() and path.read_bytes() == data):
+            return problems
+        mode = path.stat().st_mode
+        if path.is_symlink():  # several folders may share one script; each gets its own
+            path.unlink()
+        path.write_bytes(data)
+        path.chmod(mode & 0o7777 | 0o200)
+        return []
+
+
+def _leads_out(root: Path, path: Path) -> UserError | None:
+    if not path.is_symlink():
+        return None
+    target = path.resolve()
+    if target.is_relative_to(root.resolve()) and target.is_file():
+        return None
+    name = shown(path.relative_to(root).as_posix())
+    return UserError(f"links to {target}", name, "copy the script into the tree")
