@@ -118,6 +118,8 @@ class Monitor:
             self.ledger.left(jobid)
         for file in sorted(seen.there - {e.job.marker for e in flying}):
             self.queue(self.graph.arrived(file))
+        for file in seen.missing:
+            self.graph.departed(file)
         self.queue(self.graph.freed_by_absence(seen.missing))
 
     def _settle(self, entry: Entry, verdict: Verdict, seen: Seen) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 _NAME = re.compile(r"__([A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)*)__")
 
 # Python's own: methods of object and of common classes, and what a module has.
-_OF_CLASSES: tuple[type, ...] = (object, type, int, float, str, list, dict, BaseException, type(iter([])))
+_OF_CLASSES: tuple[type, ...] = (object, type, int, float, str, list, dict, BaseException)
 _OTHERS = """
 main name file package path version author all builtins import loader spec future doc
 annotations slots enter exit call aenter aexit await post_init debug dict cached

@@ -82,7 +82,20 @@ class Ledger:
             self.entries[name] = Entry(Job.from_name(name), line)
         for name, last in self.tried.items():
             self._recover_attempt(name, last)
+        for entry in self.entries.values():
+            if entry.attempt is None and entry.words and entry.words[-1].what == "started":
+                self._believe(entry)
         return known
+
+    def _believe(self, entry: Entry) -> None:
+        """Take a job as in flight that quelist says started, as qsub.log does not know it."""
+        number = sum(word.what == "started" for word in entry.words)
+        entry.attempt = self._attempt(entry.job, number)
+        entry.jobid, entry.open = entry.words[-1].detail, True
+        self._in_flight[entry.job.name] = entry
+
+    def _attempt(self, job: Job, number: int) -> Attempt:
+        return Attempt(job, number, f"ja{self.run_id}-{_digest(job.name)}-{number}")
 
     def _recover_attempt(self, name: str, last: Tried) -> None:
         attempt = Attempt(Job.from_name(name), last.number, last.token)
@@ -131,8 +144,8 @@ class Ledger:
             entry = self.entries[name]
             if not entry.open:
                 number = entry.attempt.number + 1 if entry.attempt else self._next_number(name)
-                token = f"ja{self.run_id}-{_digest(name)}-{number}"
-                entry.attempt, entry.jobid, entry.open = Attempt(entry.job, number, token), "", True
+                entry.attempt, entry.jobid = self._attempt(entry.job, number), ""
+                entry.open = True
                 self._in_flight[name] = entry
             assert entry.attempt
             found.append(entry.attempt)

@@ -17,9 +17,10 @@ from jobauto.model import Job, State
 
 _DATE = re.compile(r"\d{8}_\d{6}\Z")
 
-# What the last word of a line makes of the job; no word at all: ready.
+# What the last word of a line makes of a job that is not in flight; no word at all: ready.
+# `started` is last only if a person deleted the verdict behind it, to have the job run again.
 MEANING = {
-    "started": State.STARTED,
+    "started": State.READY,
     "finished": State.FINISHED,
     "skipped": State.SKIPPED,
     "failed": State.FAILED,

@@ -68,6 +68,8 @@ class Frame:
             "{\nLC_ALL=C; export LC_ALL; unset CDPATH\n"
             # a cut connection must not end a script between a submission and its record
             "trap '' HUP PIPE\nexec 5>&1\n"
+            # a scheduler that hangs must not hang the remote's shell for ever
+            "limit=; command -v timeout >/dev/null && limit='timeout 60'\n"
             f"nofolder() {{ echo 'nofolder {self.nonce}'; exit 0; }}\n"
             f"{_ASK}\n{enter}\necho 'begin {self.nonce}'\n"
             f"{body}\necho 'end {self.nonce}'\nexit 0\n}}\n"

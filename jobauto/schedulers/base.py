@@ -14,7 +14,10 @@ class Unreadable(ValueError):
 
 
 class Dialect(ABC):
-    """One scheduler. Commands are POSIX shell text; names in them come quoted already."""
+    """One scheduler. Commands are POSIX shell text; names in them come quoted already.
+
+    `$limit` before a program ends it when it hangs.
+    """
 
     name: str
     #: shell condition: true where this scheduler can be used

@@ -32,13 +32,13 @@ class GridEngine(Dialect):
     )
 
     def submit(self, script: str, token: str) -> str:
-        return f"qsub -terse -cwd -ac jobauto={token} {script}"
+        return f"$limit qsub -terse -cwd -ac jobauto={token} {script}"
 
     def jobid(self, out: str) -> str | None:
         return last_match(_JOBID, out)
 
     def query(self, jobids: Sequence[str]) -> str:
-        return 'qstat -u "$(id -un)" -xml'
+        return '$limit qstat -u "$(id -un)" -xml'
 
     def parse(self, text: str) -> list[InQueue]:
         whole = _XML.search(text)
@@ -59,7 +59,7 @@ class GridEngine(Dialect):
 
     def tokens(self) -> str:
         # qstat -j fails when there is no job at all, which is an answer too
-        return "qstat -j '*' 2>&1 || [ $? = 1 ]"
+        return "$limit qstat -j '*' 2>&1 || [ $? = 1 ]"
 
     def parse_tokens(self, text: str) -> dict[str, str]:
         found, jobid = {}, ""
@@ -72,10 +72,10 @@ class GridEngine(Dialect):
         return found
 
     def kill(self, jobids: Sequence[str]) -> str:
-        return "qdel " + " ".join(jobids)
+        return "$limit qdel " + " ".join(jobids)
 
     def autopsy(self, jobid: str) -> str:
-        return f"qacct -j {jobid}"
+        return f"$limit qacct -j {jobid}"
 
     def ending(self, text: str) -> Ending:
         facts = {key: (int(code), words) for key, code, words in _FACT.findall(text)}

@@ -43,13 +43,13 @@ class Slurm(Dialect):
     )
 
     def submit(self, script: str, token: str) -> str:
-        return f"sbatch --parsable --comment={token} {script}"
+        return f"$limit sbatch --parsable --comment={token} {script}"
 
     def jobid(self, out: str) -> str | None:
         return last_match(_JOBID, out)
 
     def query(self, jobids: Sequence[str]) -> str:
-        return "squeue -h -u \"$(id -un)\" -o '%i|%T|%k|%r'"
+        return "$limit squeue -h -u \"$(id -un)\" -o '%i|%T|%k|%r'"
 
     def parse(self, text: str) -> list[InQueue]:
         found = []
@@ -66,10 +66,10 @@ class Slurm(Dialect):
         return found
 
     def kill(self, jobids: Sequence[str]) -> str:
-        return "scancel " + " ".join(jobids)
+        return "$limit scancel " + " ".join(jobids)
 
     def autopsy(self, jobid: str) -> str:
-        return f"scontrol -o show job {jobid}"
+        return f"$limit scontrol -o show job {jobid}"
 
     def ending(self, text: str) -> Ending:
         fields = dict(_FIELD.findall(text))
