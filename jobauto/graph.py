@@ -181,15 +181,16 @@ class Graph:
     def _cycle(self, knot: set[str]) -> UserError:
         backwards = self.edges.subgraph(knot).reverse(copy=True)
         round_trip = [user for user, _ in nx.find_cycle(backwards, min(knot))]
-        links = []
+        links: list[str] = []
+        places: list[str] = []
         for user, maker in zip(round_trip, round_trip[1:] + round_trip[:1], strict=True):
             job = self.jobs[user]
-            line = next(n.line for n in self.needs[user] if self.makers.get(n.file) == maker)
-            links.append(f"{shown(user)} needs {shown(maker)} ({shown(job.dependency)}:{line})")
-        where = links[0].rpartition(" (")[2].rstrip(")")
-        return UserError(
-            "cycle: " + ", ".join(links), where, "remove one of these lines; none of them can start"
-        )
+            needs = (n for n in self.needs[user] if not n.absent)
+            line = next(n.line for n in needs if self.makers.get(n.file) == maker)
+            places.append(f"{shown(job.dependency)}:{line}")
+            links.append(f"{shown(user)} needs {shown(maker)} ({places[-1]})")
+        hint = "remove one of these lines; none of them can start"
+        return UserError("cycle: " + ", ".join(links), places[0], hint)
 
     def unknown(self) -> list[tuple[Job, Need]]:
         """Needs that no job is known to make and that do not exist."""

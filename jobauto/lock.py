@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -35,7 +37,8 @@ class Holder:
         """The process itself, if it runs on this machine."""
         try:
             process = psutil.Process(self.pid)
-            return process if self.here and abs(process.create_time() - self.born) < 2 else None
+            same = self.here and abs(process.create_time() - self.born) < 2
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.Error:
             return None
 
@@ -86,15 +89,25 @@ def terminate(private: Path, patience: float = 10.0) -> Holder | None:
     process = found.process() if found else None
     if process is None:
         return None
-    try:
-        process.send_signal(signal.SIGTERM)
-        process.wait(patience)
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait(patience)
-    except psutil.NoSuchProcess:
-        pass
-    return found
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+        if _ended(process, patience):
+            return found
+    raise UserError(f"the monitor does not end: {found}", str(private.parent))
+
+
+def _ended(process: psutil.Process, patience: float) -> bool:
+    """Wait for the end; a zombie has ended, though its parent may not have noticed."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def socket_folder() -> Path:

@@ -33,4 +33,4 @@ def shown(text: str) -> str:
 
 def slug(text: str, longest: int = 80) -> str:
     """A reason as one word without blanks, short enough for a line of quelist."""
-    return re.sub(r"[\s'\"\\]+", "-", shown(text).strip())[:longest].strip("-") or "-"
+    return re.sub(r"[\s'\"\\]+", "-", shown(" ".join(text.split())))[:longest].strip("-") or "-"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import sys
@@ -124,11 +125,11 @@ def survey(root: Path) -> tuple[Tree, Graph, list[UserError]]:
     graph = Graph(found.jobs.values())
     for marker in found.markers:
         graph.present.add(marker)
-    for name in found.dependencies.keys() & found.jobs.keys():
+    for name in sorted(found.dependencies.keys() & found.jobs.keys()):
         needs, wrong = read_needs(root, graph, name)
         problems += wrong
         for need in needs or []:
-            if need.file not in graph.makers and (root / need.file).exists():
+            if need.file not in graph.makers and os.path.exists(root / need.file):
                 graph.present.add(need.file)
         graph.set_needs(name, needs)
     return found, graph, problems
@@ -152,7 +153,7 @@ def check(init: Path) -> tuple[Tree, Graph, list[str]]:
     problems += tree.check_reserved(init)
     if not found.jobs and not problems:
         raise UserError("no job: no file called qsub.<id>", str(init), "see jobauto init --help")
-    raise_all(problems or graph.cycles())
+    raise_all(problems + graph.cycles())
     return found, graph, [_unknown(job.dependency, need) for job, need in graph.unknown()]
 
 
@@ -188,10 +189,10 @@ def _partial(folder: Path) -> Path:
 
 def create(settings: Settings, run: Run, found: Tree) -> None:
     """Make the dated copy with its placeholders replaced; it appears whole or not at all."""
-    folder, fill = run.folder, run.filler()
-    partial = tree.copy(settings.ldir / "init", folder)
+    folder, fill, init = run.folder, run.filler(), settings.ldir / "init"
+    partial = tree.copy(init, folder)
     try:
-        raise_all([p for job in found.jobs.values() for p in fill.fill(partial, job)])
+        raise_all([p for job in found.jobs.values() for p in fill.fill(partial, job, init)])
         (partial / PRIVATE).mkdir(mode=0o700)
         run.folder = partial
         run.save()

@@ -20,6 +20,7 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -102,6 +103,10 @@ def load(given: dict[str, Any], ldir: Path | None, remembered: dict[str, Any]) -
         loaded = Loaded(**given)
     except ValidationError as error:
         raise _explained(error, given, files) from None
+    except SettingsError as error:  # a variable whose field is a list or a dict
+        name = re.findall(r'field "(\w+)"', str(error))[0]
+        hint = """write it as JSON, such as '["*.png"]' or '{"k": "v"}'"""
+        raise UserError(f"{option(name)}: not JSON", PREFIX + name.upper(), hint) from None
     return Settings.model_construct(**{k: getattr(loaded, k) for k in Settings.model_fields})
 
 

@@ -67,7 +67,7 @@ def _scan_folder(tree: Tree, folder: str, files: Mapping[str, os.DirEntry[str]])
     for name in sorted(files):
         first, _, rest = name.removeprefix("qsub.").partition(".")
         job = Job(folder, rest or first)
-        if not rest and first.endswith("~"):  # an editor's backup
+        if name.endswith("~"):  # an editor's backup
             continue
         if first == "dependency" and rest and "." not in rest:
             if f"qsub.{rest}" not in files:
@@ -110,6 +110,8 @@ def _orphan(job: Job) -> UserError:
 
 def _bad_name(job: Job) -> UserError | None:
     where = shown(job.name)
+    if not job.id:
+        return UserError("a job's script needs an id", where, "rename it to qsub.<id>")
     if job.id in _NO_IDS:
         hint = f"a job's script is qsub.<id>, this file wants qsub.{job.id}.<id>"
         return UserError(f"{job.id!r} cannot be a job's id", where, hint)
@@ -135,7 +137,15 @@ def check_reserved(init: Path) -> list[UserError]:
 def copy(init: Path, run: Path) -> Path:
     """Copy `init` beside `run` under a temporary name, to be renamed when all is well."""
     partial = run.with_name(f".{run.name}{PARTIAL}")
-    shutil.copytree(init, partial, symlinks=True)
+    try:
+        shutil.copytree(init, partial, symlinks=True)
+    except BaseException as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, shutil.Error):
+            file, _, why = error.args[0][0]
+            hint = "put this right, then start again"
+            raise UserError(f"cannot be copied: {why}", shown(str(file)), hint) from None
+        raise
     return partial
 
 
@@ -171,16 +181,19 @@ class Filler:
         ]
         return after, problems
 
-    def fill(self, root: Path, job: Job) -> list[UserError]:
-        """Replace the placeholders of one script below `root`, where it stands."""
+    def fill(self, root: Path, job: Job, source: Path | None = None) -> list[UserError]:
+        """Replace the placeholders of one script below `root`, where it stands.
+
+        Its text is read from the tree `source` if given: in `root` a script to which this one is
+        a link may be filled already, with the values of another folder.
+        """
         path = root / job.name
-        after, problems = self.text(root, job)
+        after, problems = self.text(source or root, job)
         data = after.encode("utf-8", "surrogateescape")
         if problems or (not path.is_symlink() and path.read_bytes() == data):
             return problems
         mode = path.stat().st_mode
-        if path.is_symlink():  # several folders may share one script; each gets its own
-            path.unlink()
+        path.unlink()  # a link (folders may share a script; each gets its own), or read-only
         path.write_bytes(data)
         path.chmod(mode & 0o7777 | 0o200)
         return []

@@ -114,15 +114,14 @@ class Ledger:
 
     @staticmethod
     def _ended(entry: Entry | None, last: Tried) -> bool:
-        """Whether quelist has a verdict on this attempt that qsub.log did not get in time."""
-        if entry is None or not last.jobid:
+        """Whether quelist has a verdict on this attempt that qsub.log did not get in time.
+
+        Only what follows its own `started` counts: a verdict before that is of an earlier attempt.
+        """
+        begin = Word("started", last.accepted, last.jobid)
+        if entry is None or not last.jobid or begin not in entry.words:
             return False
-        for word in reversed(entry.words):
-            if MEANING[word.what].final:
-                return True
-            if (word.what, word.detail) == ("started", last.jobid):
-                return False
-        return False
+        return any(MEANING[word.what].final for word in entry.words[entry.words.index(begin) :])
 
     def enqueue(self, job: Job, *words: Word) -> Entry:
         """Put a job at the end of quelist."""

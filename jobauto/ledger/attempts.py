@@ -18,6 +18,7 @@ from pathlib import Path
 
 from jobauto import quoting
 from jobauto.ledger import files
+from jobauto.model import Job
 
 SETTLED = {"finished", "failed", "killed", "unsure", "putback"}
 _KNOWN = SETTLED | {"intent", "accepted", "answer", "left"}
@@ -82,6 +83,7 @@ def read(path: Path) -> dict[str, Tried]:
         try:
             date, what, name, number, *pairs = quoting.words(line)
             if what in _KNOWN:
+                Job.from_name(name)
                 _note(tried, date, what, name, int(number), dict(p.split("=", 1) for p in pairs))
         except ValueError:  # not ours: a person's note, or damage; claims on the remote still guard
             continue

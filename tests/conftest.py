@@ -1,0 +1,30 @@
+"""Fixtures of places. Where the lab is down its tests are skipped and say so; in CI they fail."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import places
+import pytest
+
+EVERYWHERE = ["local", "mirror", "slurm", "sge", "plain"]
+
+
+@pytest.fixture(params=EVERYWHERE)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[places.Place]:
+    """Each place in turn; parametrise indirectly to choose some."""
+    if request.param not in ("local", "mirror"):
+        request.getfixturevalue("lab")
+    with places.place(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def lab() -> None:
+    """The cluster of `make lab`."""
+    if not places.lab_is_up():
+        if os.environ.get("CI"):
+            pytest.fail("the lab is down, and CI skips nothing: lab/up")
+        pytest.skip("needs the lab (as root: make lab)")

@@ -1,0 +1,172 @@
+"""The places where jobs really run: this machine, and the hosts that `make lab` starts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+LAB = Path(os.environ.get("JOBAUTO_LAB", "/var/lib/jobauto-lab"))
+HOME = Path("/home/hpc")
+
+
+def lab_is_up() -> bool:
+    """Whether the hosts of the lab answer."""
+    config = LAB / "ssh_config"
+    if not config.is_file() or os.geteuid() != 0:
+        return False
+    ports = map(int, re.findall(r"^\s*Port\s+(\d+)", config.read_text(), re.MULTILINE))
+    return all(_listens(port) for port in set(ports))
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass
+class Place:
+    """One remote: the options that reach it, and what is to be seen there.
+
+    `mirrored` False: jobs run in the dated folder itself.
+    """
+
+    name: str
+    remote: str
+    scheduler: str
+    mirrored: bool
+    tmp: Path
+    folder: Path  # RDIR, reachable from here as the lab is on this machine
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("JOBMON_")}
+        config = {"XDG_CONFIG_HOME": str(self.tmp / "config")}
+        return {**kept, **config, "PATH": f"{LAB / 'bin'}:{kept['PATH']}", "COLUMNS": "100"}
+
+    def options(self, ldir: Path) -> list[str]:
+        made = ["--ldir", str(ldir), "--remote", self.remote, "--interval", "0.5"]
+        made += ["--scheduler", self.scheduler]
+        return made + (["--rdir", str(self.folder)] if self.mirrored else [])
+
+    def jobmon(
+        self, ldir: Path, *options: str, new: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run jobmon.py to its end."""
+        process = self.start(ldir, *options, new=new)
+        out, err = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def start(self, ldir: Path, *options: str, new: bool = True) -> subprocess.Popen[str]:
+        """Start jobmon.py; whatever becomes of the test, it does not outlive it."""
+        words = self.options(ldir) if new else ["--ldir", str(ldir), "--interval", "0.5"]
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "jobmon.py"), *words, *options],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def jobauto(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "jobauto", *words],
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def run_kill(self, run: Path) -> subprocess.CompletedProcess[str]:
+        """The `kill` of a run folder, from any other folder."""
+        return subprocess.run(
+            [str(run / "kill")],
+            env=self.environment,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def there(self, run: Path) -> Path:
+        """The run's folder on the remote."""
+        return self.folder / run.name if self.mirrored else run
+
+    def authentications(self) -> int:
+        """How often somebody logged in, by the log of the server."""
+        log = LAB / "log" / f"sshd-{self.remote.removeprefix('lab-')}.log"
+        return log.read_text(errors="replace").count("Accepted publickey")
+
+    def tidy(self) -> None:
+        """End what was started, jobs included."""
+        for run in {r.parent for r in self.tmp.glob("**/qsub.now")}:
+            self.jobauto("kill", str(run))
+        for process in self.started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if self.mirrored:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def place(name: str, tmp: Path) -> Iterator[Place]:
+    """The place called local, mirror, slurm, sge or plain (a host by ssh without a scheduler)."""
+    scheduler = name if name in ("slurm", "sge") else "local"
+    remote = "local" if name in ("local", "mirror") else f"lab-{name}"
+    unique = f"t-{os.getpid()}-{time.monotonic_ns()}"
+    folder = tmp / "remote" if remote == "local" else HOME / "work" / unique
+    made = Place(name, remote, scheduler, name != "local", tmp, folder)
+    try:
+        yield made
+    finally:
+        made.tidy()
+
+
+def newest(ldir: Path) -> Path:
+    """The last run of a project."""
+    return max(p for p in ldir.iterdir() if (p / ".jobauto").is_dir())
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until something real has happened; AssertionError if it does not in time."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def words(run: Path) -> dict[str, list[str]]:
+    """quelist: job to its words, without dates."""
+    lines = [shlex.split(line) for line in (run / "quelist").read_text().splitlines()]
+    return {name: [word.split("@")[0] for word in rest] for name, *rest in lines}
+
+
+def alive(marker: str) -> list[psutil.Process]:
+    """Processes of this machine with `marker` on their command line."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if marker in line and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
