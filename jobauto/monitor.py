@@ -139,6 +139,8 @@ class Monitor:
             return
         tail = seen.endings[entry.jobid].tail if entry.jobid in seen.endings else ""
         log.warning("%s %s: %s\n%s", quoting.shown(name), verdict.what, verdict.detail, tail)
+        if tail and entry.attempt:
+            self.run.keep_tail(entry.attempt, tail)
         if verdict.what == "failed" and entry.retries < self.limits.retries:
             self.ledger.say(name, Word("retry", date, AUTO))
 

@@ -16,7 +16,7 @@ from jobauto import tree
 from jobauto.errors import UserError, raise_all
 from jobauto.graph import Graph, Need, parse_needs
 from jobauto.ledger import files
-from jobauto.model import stamp
+from jobauto.model import Attempt, stamp
 from jobauto.quoting import word
 from jobauto.settings import OF_THE_CALL, Settings
 from jobauto.tree import Filler, Tree
@@ -72,6 +72,17 @@ class Run:
         }
         files.replace(self.private / _MEMORY, json.dumps(kept, indent=1, default=str) + "\n")
 
+    def keep_tail(self, attempt: Attempt, tail: str) -> None:
+        """Keep the end of a failed job's output, for `jobauto why`."""
+        folder = self.private / "tails"
+        folder.mkdir(exist_ok=True)
+        files.replace(folder / attempt.token, tail, durable=False)
+
+    def tail(self, attempt: Attempt) -> str:
+        """What `keep_tail` kept, or nothing."""
+        path = self.private / "tails" / attempt.token
+        return files.read(path) if path.is_file() else ""
+
     def filler(self) -> Filler:
         """What is put into scripts that a person adds while the run goes on."""
         return filler(Settings.model_construct(**self.settings), self.rdir, self.folder.name)
@@ -100,7 +111,8 @@ def runs_in(ldir: Path) -> list[Path]:
     """The run folders below a project, oldest first."""
     if not ldir.is_dir():
         return []
-    return sorted(child for child in ldir.iterdir() if is_run(child))
+    children = (child for child in ldir.iterdir() if not child.name.startswith("."))
+    return sorted(child for child in children if is_run(child))
 
 
 def filler(settings: Settings, cwd: str, run_name: str) -> Filler:

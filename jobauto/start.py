@@ -85,10 +85,15 @@ def new_run(chosen: Settings, runner: Runner, clock: Clock) -> tuple[Run, Host]:
     return plan, host
 
 
+def host_of(of: Run, runner: Runner, mirrored: bool) -> Host:
+    """The host of a run, not connected yet."""
+    socket = lock.socket_folder() / of.id if of.remote != "local" else Path()
+    return connect(of.remote, socket, mirrored, runner)
+
+
 def open_host(of: Run, runner: Runner, mirrored: bool) -> Host:
     """The host of a run, connected."""
-    socket = lock.socket_folder() / of.id if of.remote != "local" else Path()
-    host = connect(of.remote, socket, mirrored, runner)
+    host = host_of(of, runner, mirrored)
     host.open()
     return host
 

@@ -17,6 +17,14 @@ make_path() {
     # shellcheck disable=SC2086  # a list of words
     [ -z "$hide" ] || dpkg -L $hide | sed -n "s,^/usr/bin/,$LAB/path/$1/,p" | xargs rm -f
     [ "$1" != norsync ] || rm -f "$LAB/path/$1/rsync"
+    for program in sbatch squeue scancel scontrol qsub qstat qdel qacct; do
+        [ ! -e "$LAB/path/$1/$program" ] || counted "$program" | install -m 755 /dev/stdin "$LAB/path/$1/$program"
+    done
+}
+
+# A scheduler's program that leaves a line for each call: tests assert how often it is asked.
+counted() {
+    printf '#!/bin/sh\necho %s >>%s\nexec /usr/bin/%s "$@"\n' "$1" "$LAB/scheduler-calls.log" "$1"
 }
 
 sshd_config() {
@@ -44,6 +52,8 @@ END
 
 start() {
     make_client
+    touch "$LAB/scheduler-calls.log"
+    chown "$LAB_USER" "$LAB/scheduler-calls.log"
     mkdir -p /run/sshd
     for each; do
         make_path "$each"

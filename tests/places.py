@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -141,6 +142,11 @@ def place(name: str, tmp: Path) -> Iterator[Place]:
         yield made
     finally:
         made.tidy()
+
+
+def scheduler_calls() -> Counter[str]:
+    """How often each program of a scheduler was called by anybody on the lab's hosts."""
+    return Counter((LAB / "scheduler-calls.log").read_text().split())
 
 
 def newest(ldir: Path) -> Path:

@@ -74,8 +74,9 @@ def test_a_tree_with_everything_comes_to_its_right_end(place: Place, tmp_path: P
     assert (run / "a/other").exists() == (not place.mirrored)
     assert (run / "qsub.now").read_text() == ""
     assert "about to break" in (run / "jobmon.log").read_text()
-    why = place.jobauto("why", "b/0", str(run)).stdout
-    assert why.startswith("b/qsub.0 is failed: exit-3")
+    why = place.jobauto("why", "b/0", str(run)).stdout.splitlines()
+    assert why[0].startswith("b/qsub.0 is failed: exit-3")
+    assert "  about to break" in why[1:]
     assert "it needs b/qsub.0, which failed" in place.jobauto("why", "b/1", str(run)).stdout
 
 

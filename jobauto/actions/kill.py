@@ -15,7 +15,7 @@ from jobauto.model import InQueue, Queued
 from jobauto.remote.killing import Kill, Killed
 from jobauto.run import Run, open_run
 from jobauto.schedulers import DIALECTS
-from jobauto.start import open_host
+from jobauto.start import host_of
 
 PATIENCE = 15  # seconds, for jobs that take their time to end
 
@@ -42,12 +42,13 @@ def kill(folder: Path, runner: Runner, clock: Clock) -> Outcome:
     with lock.held(run.private, clock.date(), wait=10):
         ledger = Ledger(run.folder, run.id)
         ledger.recover()
-        if ledger.in_flight() or ledger.lingering:
-            host = open_host(run, runner, run.mirrored)
-            try:
+        host = host_of(run, runner, run.mirrored)
+        try:
+            if ledger.in_flight() or ledger.lingering:
+                host.open()
                 _kill_all(run, ledger, host, clock, outcome)
-            finally:
-                host.close()
+        finally:
+            host.close()
         ledger.save(clock.date())
     return outcome
 

@@ -27,6 +27,14 @@ def why(status: Status, name: str) -> str:
     return f"{shown(name)} is {state.word}: {_because(status, name, state)}"
 
 
+def tail(status: Status, name: str) -> str:
+    """The end of the output of a failed job, as far as the remote showed it; else nothing."""
+    entry = status.entries.get(find(status, name))
+    if entry is None or entry.attempt is None or entry.state is not State.FAILED:
+        return ""
+    return status.run.tail(entry.attempt)
+
+
 def _because(status: Status, name: str, state: State) -> str:
     entry = status.entries.get(name)
     if state is State.HELD:
@@ -46,7 +54,7 @@ def _because(status: Status, name: str, state: State) -> str:
         return "it was handed to the scheduler, and the answer is not known yet"
     word = entry.words[-1]
     if state is State.FAILED:
-        return f"{word.detail} at {word.date}; its output is in jobmon.log and in its folder"
+        return f"{word.detail} at {word.date}"
     return f"{state.sentence} ({word.date}{' ' + word.detail if word.detail else ''})"
 
 

@@ -33,7 +33,9 @@ def dry_run(given: dict[str, Any]) -> int:
         print(f"==> {shown(name)}")
         print(fill.text(root, job)[0].rstrip("\n"))
         command = dialect.submit(shlex.quote(f"qsub.{job.id}"), "TOKEN")
-        print(f"--> in {shlex.quote(shown(f'{there}/{job.folder}'))}: {command.replace('$limit ', '')}")
+        print(
+            f"--> in {shlex.quote(shown(f'{there}/{job.folder}'))}: {command.replace('$limit ', '')}"
+        )
     for warning in warnings:
         print(f"warning: {warning}")
     if there != str(folder):

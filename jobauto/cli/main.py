@@ -21,6 +21,7 @@ from jobauto.clock import Clock
 from jobauto.errors import BAD_USAGE, DONE, SOME_FAILED, JobautoError, UserError
 from jobauto.host import Runner
 from jobauto.options import Parser, add_pairs
+from jobauto.quoting import shown
 from jobauto.run import is_run, runs_in
 from jobauto.templates import Template, instantiate, list_templates
 
@@ -135,6 +136,8 @@ def why(arguments: argparse.Namespace, console: Console) -> int:
     """`jobauto why JOB`."""
     found = statuses.status(chosen_run(arguments.run))
     console.print(escape(reasons.why(found, arguments.job)))
+    for line in reasons.tail(found, arguments.job).splitlines():
+        console.print(escape(f"  {shown(line)}"))
     return DONE
 
 

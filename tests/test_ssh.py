@@ -1,0 +1,162 @@
+"""The link: one login for a run, and one clear line for everything that can be wrong with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import places
+import pytest
+from places import LAB, Place, newest, wait_for, words
+from test_contract import job, sleepers
+from trees import make
+
+pytestmark = pytest.mark.usefixtures("lab")
+
+
+@pytest.fixture
+def ldir(tmp_path: Path) -> Path:
+    make(tmp_path / "L/init", {"a/qsub.0": job(""), "a/qsub.dependency.0": ""})
+    return tmp_path / "L"
+
+
+def refused(place: Place, ldir: Path, *options: str) -> tuple[int, str]:
+    """Exit code and error of a start that must leave nothing behind here."""
+    done = place.jobmon(ldir, *options)
+    assert sorted(p.name for p in ldir.iterdir()) == ["init"]
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("place", ["slurm"], indirect=True)
+def test_a_whole_run_logs_in_once(place: Place, ldir: Path) -> None:
+    before = place.authentications()
+    assert place.jobmon(ldir).returncode == 0
+    assert place.authentications() == before + 1
+
+
+@pytest.mark.parametrize("place", ["plain"], indirect=True)
+@pytest.mark.parametrize(
+    ("remote", "what", "hint"),
+    [
+        ("lab-stranger", "the host key of lab-stranger is not known yet", "ssh lab-stranger"),
+        ("lab-denied", "lab-denied does not let us in", "ssh -o BatchMode=yes lab-denied true"),
+        ("nobody@no.such.host.invalid", "no.such.host.invalid", "--remote"),
+    ],
+)
+def test_a_login_that_fails_is_one_clear_line(
+    place: Place, ldir: Path, remote: str, what: str, hint: str
+) -> None:
+    code, error = refused(place, ldir, "--remote", remote)
+    assert code == 4
+    assert what in error
+    assert hint in error
+
+
+@pytest.mark.parametrize("place", ["plain"], indirect=True)
+def test_rsync_missing_there_is_said_before_anything_is_sent(place: Place, ldir: Path) -> None:
+    code, error = refused(place, ldir, "--remote", "lab-norsync")
+    assert code == 2
+    assert "lab-norsync: rsync is not installed there" in error
+
+
+@pytest.mark.parametrize("place", ["plain"], indirect=True)
+@pytest.mark.parametrize("missing", ["rsync", "ssh"])
+def test_a_program_missing_here_is_named(
+    place: Place, ldir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    few = tmp_path / "bin"
+    few.mkdir()
+    for program in {"sh", "ssh", "rsync"} - {missing}:
+        found = LAB / "bin/ssh" if program == "ssh" else shutil.which(program)
+        (few / program).symlink_to(str(found))
+    environment = {**place.environment, "PATH": str(few)}
+    monkeypatch.setattr(Place, "environment", environment)
+    code, error = refused(place, ldir)
+    assert code == 2
+    assert f"{missing} is not installed here" in error
+
+
+@pytest.mark.parametrize("place", ["plain"], indirect=True)
+@pytest.mark.parametrize("rdir", ["/proc/nothing", "/etc/passwd/x", "/root/x"])
+def test_a_folder_that_cannot_be_written_is_named(place: Place, ldir: Path, rdir: str) -> None:
+    code, error = refused(place, ldir, "--rdir", rdir)
+    assert code == 2
+    assert f"lab-plain:{rdir}: cannot write there" in error
+
+
+@pytest.mark.parametrize("place", ["plain"], indirect=True)
+@pytest.mark.parametrize(
+    ("remote", "says"),
+    [("lab-plain", "no scheduler found on lab-plain"), ("lab-both", "has slurm and sge")],
+)
+def test_auto_that_cannot_decide_asks(place: Place, ldir: Path, remote: str, says: str) -> None:
+    code, error = refused(place, ldir, "--remote", remote, "--scheduler", "auto")
+    assert code == 2
+    assert says in error
+    assert "--scheduler" in error
+
+
+@pytest.mark.parametrize("place", ["slurm", "sge"], indirect=True)
+def test_auto_finds_what_the_remote_has(place: Place, ldir: Path) -> None:
+    done = place.jobmon(ldir, "--scheduler", "auto")
+    assert done.returncode == 0, done.stderr
+    assert f'"scheduler": "{place.scheduler}"' in (newest(ldir) / ".jobauto/run.json").read_text()
+
+
+@pytest.mark.parametrize("place", ["slurm"], indirect=True)
+def test_a_scheduler_that_is_not_there_is_refused(place: Place, ldir: Path) -> None:
+    code, error = refused(place, ldir, "--scheduler", "sge")
+    assert code == 2
+    assert "lab-slurm has no sge" in error
+
+
+@pytest.mark.parametrize("place", ["slurm"], indirect=True)
+def test_a_folder_below_home_and_a_tilde_are_the_same(place: Place, ldir: Path) -> None:
+    below = place.folder.relative_to(places.HOME)
+    assert place.jobmon(ldir, "--rdir", f"~/{below}").returncode == 0
+    assert (place.there(newest(ldir)) / "a/qsub.finished.0").exists()
+
+
+@pytest.mark.parametrize("place", ["slurm"], indirect=True)
+def test_a_dead_connection_is_opened_again_and_no_verdict_changes(
+    place: Place, tmp_path: Path
+) -> None:
+    ldir = tmp_path / "M"
+    sleepers(ldir / "init", 2, 4)
+    before = place.authentications()
+    monitor = place.start(ldir)
+    wait_for(lambda: len(list(place.folder.glob("*/s*/ran.0"))) == 2)
+    masters = places.alive("-oControlMaster=yes")
+    assert len(masters) == 1
+    masters[0].kill()
+    assert monitor.wait(60) == 0
+    assert place.authentications() == before + 2
+    assert all(w == ["started", "finished"] for w in words(newest(ldir)).values())
+
+
+@pytest.mark.parametrize("place", ["slurm"], indirect=True)
+def test_no_connection_outlives_the_run(place: Place, ldir: Path) -> None:
+    place.jobmon(ldir)
+    socket = Path(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/jobauto-{os.getuid()}"))
+    assert places.alive("-oControlMaster=yes") == []
+    assert not [p for p in socket.rglob("*") if p.is_socket()]
+
+
+@pytest.mark.parametrize("place", ["plain"], indirect=True)
+def test_a_dry_run_sends_nothing_and_needs_no_login_when_all_is_named(
+    place: Place, ldir: Path
+) -> None:
+    make(ldir / "init", {"a/qsub.0": "cd __cwd__; __binpath__/x\n"})
+    before = place.authentications()
+    done = place.jobmon(
+        ldir, "--dry-run", "--scheduler", "slurm", "--rdir", "/r", "--binpath", "/bin"
+    )
+    assert done.returncode == 0, done.stderr
+    assert place.authentications() == before
+    assert "/a; /bin/x" in done.stdout
+    assert "sbatch --parsable" in done.stdout
+    assert "rsync -a" in done.stdout
+    assert "nothing was sent" in done.stdout
+    assert sorted(p.name for p in ldir.iterdir()) == ["init"]
