@@ -9,14 +9,7 @@ from pathlib import Path
 
 import pytest
 from places import Place, alive, newest, wait_for, words
-from trees import make
-
-MARK = "\ndate > qsub.finished.{}\n"
-
-
-def job(text: str, number: str = "0") -> str:
-    """A script that both schedulers take, with its marker as the last act."""
-    return f"#!/bin/sh\nset -e\necho run >> ran.{number}\n{text}{MARK.format(number)}"
+from trees import job, make, sleepers
 
 
 def ran(place: Place, run: Path) -> dict[str, int]:
@@ -78,15 +71,6 @@ def test_a_tree_with_everything_comes_to_its_right_end(place: Place, tmp_path: P
     assert why[0].startswith("b/qsub.0 is failed: exit-3")
     assert "  about to break" in why[1:]
     assert "it needs b/qsub.0, which failed" in place.jobauto("why", "b/1", str(run)).stdout
-
-
-def sleepers(root: Path, number: int, seconds: float) -> Path:
-    return make(
-        root,
-        {f"s{n}/qsub.{i}": job(f"sleep {seconds}", str(i)) for n in range(number) for i in range(2)}
-        | {f"s{n}/qsub.dependency.0": "" for n in range(number)}
-        | {f"s{n}/qsub.dependency.1": "qsub.finished.0\n" for n in range(number)},
-    )
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

@@ -132,9 +132,9 @@ k = "v"
     (ldir / "jobmon.toml").unlink()
     by_hand = loaded(
         ldir,
-        *"--rdir /work/si --remote me@cluster --binpath /opt --pythonpath python3".split(),
-        *"--maxqsub 1 --maxcore 2 --interval 0.5 --initonly --scheduler slurm".split(),
-        *"--qsubheader head --keep Q --results *.png --retries 3 --once --set k=v".split(),
+        *["--rdir", "/work/si", "--remote", "me@cluster", "--binpath", "/opt", "--pythonpath", "python3"],
+        *["--maxqsub", "1", "--maxcore", "2", "--interval", "0.5", "--initonly", "--scheduler", "slurm"],
+        *["--qsubheader", "head", "--keep", "Q", "--results", "*.png", "--retries", "3", "--once", "--set", "k=v"],
     )
     assert by_file == by_hand
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import places
 import pytest
 from places import LAB, Place, newest, wait_for, words
-from test_contract import job, sleepers
-from trees import make
+from trees import job, make, sleepers
 
 pytestmark = pytest.mark.usefixtures("lab")
 

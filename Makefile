@@ -1,0 +1,51 @@
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+TRY    := try
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lab lab-down bench check format clean
+
+help:  ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+$(BIN)/jobauto: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/jobauto
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[test,check]'
+	@touch $@
+
+install: $(BIN)/jobauto  ## make the environment in .venv
+
+run: install  ## make a small tree and run it on this machine (takes seconds)
+	rm -rf $(TRY)
+	$(BIN)/jobauto init demo --ldir $(TRY)
+	$(BIN)/python jobmon.py --ldir $(TRY) --scheduler local --interval 1
+	@echo; cat $(TRY)/*/summary/table
+
+test: $(VENV)/.dev  ## all tests for which there are the parts (see lab)
+	$(BIN)/python -m pytest
+
+lab:  ## start a real sshd, Slurm and Grid Engine here (Debian 12, root)
+	lab/up
+
+lab-down:  ## stop what lab started
+	lab/down
+
+bench: $(VENV)/.dev  ## measure against the floor; writes bench/RESULTS.md
+	$(BIN)/python bench/bench.py
+
+check: $(VENV)/.dev  ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## put the source into form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove what was made here
+	rm -rf $(VENV) $(TRY) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
