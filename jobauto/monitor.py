@@ -66,12 +66,14 @@ class Monitor:
     results: list[str] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
     seen: Seen = field(default_factory=Seen)  # the last look
+    ticks: int = 0
     absences: dict[str, int] = field(default_factory=dict)  # job -> looks without it in a row
     _unclaimed: set[str] = field(default_factory=set)  # open attempts that have to be sent again
     _to_fetch: set[str] = field(default_factory=set)  # folders
 
     def tick(self) -> None:
         """One round. RemoteError: nothing was learned this time, and nothing changed."""
+        self.ticks += 1
         self.queue(self.noticing.look())
         self.seen = self.observe()
         self.decide(self.seen)

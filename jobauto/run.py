@@ -17,7 +17,7 @@ from jobauto.errors import UserError, raise_all
 from jobauto.graph import Graph, Need, parse_needs
 from jobauto.ledger import files
 from jobauto.model import Attempt, stamp
-from jobauto.quoting import word
+from jobauto.quoting import shown, word
 from jobauto.settings import OF_THE_CALL, Settings
 from jobauto.tree import Filler, Tree
 
@@ -170,7 +170,8 @@ def check(init: Path) -> tuple[Tree, Graph, list[str]]:
 
 
 def _unknown(dependency: str, need: Need) -> str:
-    return f"{dependency}:{need.line}: no job is known to make {need.file}, and it does not exist"
+    file = shown(need.file)
+    return f"{shown(dependency)}:{need.line}: {file} does not exist, and is no job's marker"
 
 
 def plan(settings: Settings, folder: Path) -> Run:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import places
 import pytest
+from filelock import FileLock
 
 EVERYWHERE = ["local", "mirror", "slurm", "sge", "plain"]
 
@@ -22,9 +23,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[places.Pla
 
 
 @pytest.fixture(scope="session")
-def lab() -> None:
-    """The cluster of `make lab`."""
+def lab() -> Iterator[None]:
+    """The cluster of `make lab`, for one test session at a time: logins and calls are counted."""
     if not places.lab_is_up():
         if os.environ.get("CI"):
             pytest.fail("the lab is down, and CI skips nothing: lab/up")
         pytest.skip("needs the lab (as root: make lab)")
+    with FileLock(places.LAB / "tests.lock", timeout=3600):
+        yield

@@ -1,4 +1,4 @@
-"""Dependency files, and what follows from them: what may start, what cannot, and who is at fault."""
+"""Dependency files and what follows: what may start, what cannot, and who is at fault."""
 
 from __future__ import annotations
 
@@ -157,9 +157,7 @@ relative = st.lists(parts | st.just("two words"), min_size=1, max_size=4).map("/
 def test_a_list_of_names_comes_back_as_it_was_written(
     wanted: list[tuple[bool, str]], end: str, folder: str
 ) -> None:
-    normal = [
-        (absent, posixpath.normpath(posixpath.join(folder, name))) for absent, name in wanted
-    ]
+    normal = [(absent, posixpath.normpath(posixpath.join(folder, name))) for absent, name in wanted]
     inside = [not f.startswith("../") and f != ".." for _, f in normal]
     lines = [f"not ./{name}" if absent else f"./{name}" for absent, name in wanted]
     needs, problems = parse_needs(Job(folder, "1"), end.join(lines))
@@ -221,7 +219,9 @@ def test_a_file_needs_to_be_no_marker() -> None:
 
 
 def test_several_jobs_of_a_folder_with_any_ids_are_kept_apart() -> None:
-    made = graph({"a/qsub.0": "", "a/qsub.lda": "qsub.finished.0", "a/qsub.10": "qsub.finished.lda"})
+    made = graph(
+        {"a/qsub.0": "", "a/qsub.lda": "qsub.finished.0", "a/qsub.10": "qsub.finished.lda"}
+    )
     assert made.arrived("a/qsub.finished.1") == []
     assert made.arrived("a/qsub.finished.0") == ["a/qsub.lda"]
     assert made.arrived("a/qsub.finished.lda") == ["a/qsub.10"]
@@ -262,7 +262,9 @@ def test_a_file_that_must_be_absent_is_looked_for_first() -> None:
 
 
 def test_absence_frees_only_who_misses_nothing_else() -> None:
-    made = graph({"a/qsub.0": "", "a/qsub.1": "qsub.finished.0\nnot stop", "a/qsub.2": "x\nnot stop"})
+    made = graph(
+        {"a/qsub.0": "", "a/qsub.1": "qsub.finished.0\nnot stop", "a/qsub.2": "x\nnot stop"},
+    )
     assert made.watched() == {"a/x"}
     assert made.freed_by_absence(["a/stop"]) == []
     assert made.arrived("a/qsub.finished.0") == []
@@ -472,7 +474,9 @@ def test_all_generations_after_a_failed_job_are_blocked_by_it() -> None:
 
 
 def test_the_nearest_of_several_culprits_is_named() -> None:
-    made = graph({**CHAIN, "c/qsub.0": "../b/qsub.finished.0\n../x/qsub.finished.0", "x/qsub.0": ""})
+    made = graph(
+        {**CHAIN, "c/qsub.0": "../b/qsub.finished.0\n../x/qsub.finished.0", "x/qsub.0": ""}
+    )
     assert made.blocked_by(["a/qsub.0", "x/qsub.0"])["c/qsub.0"] == "x/qsub.0"
 
 

@@ -132,15 +132,11 @@ def test_keep_reaches_the_scripts(tmp_path: Path) -> None:
         ("nk", "give --set nk=VALUE, or --keep nk if it is to stay"),
     ],
 )
-def test_the_error_tells_where_it_is_and_what_to_do(
-    tmp_path: Path, name: str, advice: str
-) -> None:
+def test_the_error_tells_where_it_is_and_what_to_do(tmp_path: Path, name: str, advice: str) -> None:
     make(tmp_path, {"a/qsub.0": f"#!/bin/sh\n__{name}__\n"})
     _, [problem] = Filler({}, "/r").text(tmp_path, Job("a", "0"))
     assert hint(name) == advice
-    assert str(problem) == (
-        f"a/qsub.0:2: placeholder __{name}__ is left over\n  -> {advice}"
-    )
+    assert str(problem) == (f"a/qsub.0:2: placeholder __{name}__ is left over\n  -> {advice}")
 
 
 def test_a_header_that_cannot_be_read_is_named(tmp_path: Path) -> None:

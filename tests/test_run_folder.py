@@ -140,14 +140,16 @@ def test_hundreds_of_mistakes_are_cut_short(tmp_path: Path) -> None:
 def test_a_name_that_is_too_long_for_the_disk_is_only_unknown(tmp_path: Path) -> None:
     make(tmp_path, {"a/qsub.0": "", "a/qsub.dependency.0": "x" * 300})
     _, _, [warning] = runs.check(tmp_path)
-    assert warning.startswith("a/qsub.dependency.0:1: no job is known to make a/xxx")
+    assert warning.startswith("a/qsub.dependency.0:1: ")
+    assert "a/xxx" in warning
 
 
 def test_a_file_that_nobody_makes_is_a_warning(tmp_path: Path) -> None:
     make(tmp_path, {**GOOD, "a/qsub.dependency.0": "# c\nllmf.finished\ninput\n", "a/input": ""})
-    assert runs.check(tmp_path)[2] == [
-        "a/qsub.dependency.0:2: no job is known to make a/llmf.finished, and it does not exist"
-    ]
+    _, _, [warning] = runs.check(tmp_path)
+    assert warning.startswith("a/qsub.dependency.0:2: ")
+    assert "a/llmf.finished" in warning
+    assert "does not exist" in warning
 
 
 def test_a_job_without_a_dependency_file_is_on_hold_and_no_mistake(tmp_path: Path) -> None:

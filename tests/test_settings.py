@@ -65,7 +65,7 @@ def test_defaults_are_those_of_the_design(ldir: Path) -> None:
     assert (found.remote, found.scheduler) == ("local", "auto")
     assert (found.maxqsub, found.maxcore, found.interval, found.retries) == (4, 16, 10, 0)
     assert (found.set, found.keep, found.results) == ({}, [], [])
-    assert not (found.once or found.dry_run or found.initonly)
+    assert (found.once, found.dry_run, found.initonly) == (False, False, False)
     assert (found.rdir, found.binpath, found.pythonpath, found.qsubheader) == (None,) * 4
 
 
@@ -130,12 +130,10 @@ k = "v"
     )
     by_file = loaded(ldir)
     (ldir / "jobmon.toml").unlink()
-    by_hand = loaded(
-        ldir,
-        *["--rdir", "/work/si", "--remote", "me@cluster", "--binpath", "/opt", "--pythonpath", "python3"],
-        *["--maxqsub", "1", "--maxcore", "2", "--interval", "0.5", "--initonly", "--scheduler", "slurm"],
-        *["--qsubheader", "head", "--keep", "Q", "--results", "*.png", "--retries", "3", "--once", "--set", "k=v"],
-    )
+    options = """--rdir /work/si --remote me@cluster --binpath /opt --pythonpath python3
+        --maxqsub 1 --maxcore 2 --interval 0.5 --initonly --scheduler slurm --qsubheader head
+        --keep Q --results *.png --retries 3 --once --set k=v"""
+    by_hand = loaded(ldir, *options.split())
     assert by_file == by_hand
 
 
@@ -246,7 +244,7 @@ def test_numbers_out_of_range_are_refused(ldir: Path, name: str, value: str) -> 
 
 
 def test_an_unknown_scheduler_is_refused_with_the_known_ones(ldir: Path) -> None:
-    with pytest.raises(UserError, match="--scheduler: invalid choice: 'slum'.*slurm"):
+    with pytest.raises(UserError, match=r"--scheduler: invalid choice: 'slum'.*slurm"):
         parsed("--scheduler", "slum")
     file = projects_file(ldir, "scheduler = 'slum'")
     said = refused(ldir)
@@ -373,9 +371,7 @@ def test_ldir_is_made_absolute(ldir: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_remote_needs_an_rdir(ldir: Path) -> None:
     with pytest.raises(UserError) as error:
         read_options({"ldir": str(ldir), "remote": "me@cluster"})
-    assert str(error.value) == (
-        "--rdir is missing\n  -> name the project's folder on the remote"
-    )
+    assert str(error.value) == ("--rdir is missing\n  -> name the project's folder on the remote")
     chosen, _ = read_options({"ldir": str(ldir), "remote": "me@cluster", "rdir": "work"})
     assert chosen.rdir == "work"
 

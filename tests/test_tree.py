@@ -92,7 +92,9 @@ def test_words_of_the_format_cannot_be_ids(tmp_path: Path, word: str) -> None:
 
 def test_an_id_is_needed(tmp_path: Path) -> None:
     make(tmp_path, {"a/qsub.": ""})
-    assert problems(tmp_path) == ["a/qsub.: a job's script needs an id\n  -> rename it to qsub.<id>"]
+    assert problems(tmp_path) == [
+        "a/qsub.: a job's script needs an id\n  -> rename it to qsub.<id>"
+    ]
 
 
 def test_now_and_log_are_ids_but_in_the_run_folder_itself(tmp_path: Path) -> None:
@@ -156,7 +158,9 @@ def test_names_with_control_characters_are_refused(tmp_path: Path, name: bytes) 
     assert said.replace("\n  -> ", "").isprintable()
 
 
-@pytest.mark.parametrize("name", ["two words", "it's; $(rm)", "-rf", "日本", "x" * 200, "\\", "not x"])
+@pytest.mark.parametrize(
+    "name", ["two words", "it's; $(rm)", "-rf", "日本", "x" * 200, "\\", "not x"]
+)
 def test_weird_but_printable_names_are_jobs(tmp_path: Path, name: str) -> None:
     make(tmp_path, {f"{name}/qsub.0": "", f"a/qsub.{name}": ""})
     assert jobs(tmp_path) == sorted([f"{name}/qsub.0", f"a/qsub.{name}"])
@@ -210,7 +214,7 @@ def test_the_copy_has_everything_beside_the_run_and_hidden(tmp_path: Path) -> No
 def test_a_file_that_cannot_be_copied_is_named_and_nothing_stays(tmp_path: Path) -> None:
     make(tmp_path / "init", {"a/qsub.0": "x"})
     os.mkfifo(tmp_path / "init/a/pipe")
-    with pytest.raises(UserError, match="cannot be copied: .*named pipe") as error:
+    with pytest.raises(UserError, match=r"cannot be copied: .*named pipe") as error:
         copy(tmp_path / "init", tmp_path / "run")
     assert error.value.where == str(tmp_path / "init/a/pipe")
     assert os.listdir(tmp_path) == ["init"]

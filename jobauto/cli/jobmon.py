@@ -18,6 +18,8 @@ from jobauto.options import Parser, add_settings
 from jobauto.run import Run
 from jobauto.start import monitoring
 
+log = logging.getLogger("jobauto")
+
 _INTRO = """\
 Run a tree of job folders to its end, here or on a cluster.
 
@@ -69,7 +71,7 @@ def _run(given: dict[str, object]) -> int:
 
     def begin(run: Run) -> None:
         show.log_to_file(run.folder / "jobmon.log")
-        logging.getLogger("jobauto").info("jobauto %s, run %s", __version__, run.folder)
+        log.info("jobauto %s, run %s", __version__, run.folder)
         screen.begin(run)
 
     with stopping(runner), monitoring(given, runner, clock, begin) as (monitor, chosen):
@@ -78,6 +80,7 @@ def _run(given: dict[str, object]) -> int:
                 f"made {monitor.run.folder}\ngo on with: jobmon.py --ldir {monitor.run.folder}"
             )
             return DONE
+        done_before = dict(runner.calls)
         try:
             code = loop(monitor, chosen.interval, pauser(runner), screen.progress, chosen.once)
         except Interrupted:
@@ -87,6 +90,8 @@ def _run(given: dict[str, object]) -> int:
             screen.say(f"stopped; {left} job(s) stay in the queue")
             raise Interrupted(f"go on with: jobmon.py --ldir {folder}") from None
         screen.end()
+        calls = {k: n - done_before.get(k, 0) for k, n in runner.calls.items()}
+        log.info("looked %d times; processes started: %s", monitor.ticks, calls)
     _summary(monitor.run.folder, screen)
     return code
 

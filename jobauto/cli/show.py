@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -33,6 +32,7 @@ STYLE = {
 }
 ORDER = sorted(State, key=lambda s: -s.order)
 LISTED = 20
+TAIL = 6
 
 
 def error(program: str, problem: JobautoError) -> None:
@@ -114,12 +114,22 @@ def log_to_file(path: Path) -> None:
     logging.raiseExceptions = False
 
 
+class _ToScreen(logging.Handler):
+    """Warnings above the live line; only the first lines of what has many."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__(logging.WARNING)
+        self._screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lines = record.getMessage().rstrip().splitlines()
+        shortened = [*lines[:TAIL], "..."] if len(lines) > TAIL + 1 else lines
+        self._screen.say(f"{record.levelname.lower()}: " + "\n  ".join(shortened))
+
+
 def log_to_terminal(screen: Screen) -> None:
     """Warnings go to the terminal too, above the live line."""
-    handler = RichHandler(
-        logging.WARNING, screen.console, show_path=False, show_time=False, markup=False
-    )
-    logging.getLogger("jobauto").addHandler(handler)
+    logging.getLogger("jobauto").addHandler(_ToScreen(screen))
 
 
 def print_status(status: Status, console: Console, every: bool = False) -> None:
@@ -132,8 +142,12 @@ def print_status(status: Status, console: Console, every: bool = False) -> None:
     _list_failures(status, console)
     if every:
         _list_all(status, console)
-    who = f"watched by {status.monitor}" if status.monitor else "no monitor runs"
-    console.print(escape(f"\n{who}\n{short(status.run.folder / 'quelist')}"))
+    if status.monitor:
+        console.print(escape(f"\nwatched by {status.monitor}"))
+    elif not all(state.final for state in status.states.values()):
+        folder = short(status.run.folder)
+        console.print(escape(f"\nno monitor runs; go on with: jobmon.py --ldir {folder}"))
+    console.print(escape(f"\nquelist: {short(status.run.folder / 'quelist')}"))
 
 
 def _list_queue(status: Status, console: Console) -> None:

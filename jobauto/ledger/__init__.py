@@ -100,28 +100,32 @@ class Ledger:
     def _recover_attempt(self, name: str, last: Tried) -> None:
         attempt = Attempt(Job.from_name(name), last.number, last.token)
         entry = self.entries.get(name)
-        if not last.verdict and not self._ended(entry, last):
+        verdict = last.verdict or self._late_verdict(entry, last)
+        if verdict != last.verdict:
+            self._closing.append(Line(verdict, name, last.number))
+        if not verdict:
             entry = self.entries.setdefault(name, Entry(attempt.job))
             entry.jobid, entry.open = last.jobid, True
             self._in_flight[name] = entry
             if last.jobid and (not entry.words or entry.words[-1].detail != last.jobid):
                 entry.words.append(Word("started", last.accepted, last.jobid))
-        elif last.verdict == "finished" and last.jobid and not last.left:
+        elif verdict == "finished" and last.jobid and not last.left:
             self.lingering[last.jobid] = attempt
         if entry:
             entry.attempt = attempt
             entry.jobid = last.jobid
 
     @staticmethod
-    def _ended(entry: Entry | None, last: Tried) -> bool:
-        """Whether quelist has a verdict on this attempt that qsub.log did not get in time.
+    def _late_verdict(entry: Entry | None, last: Tried) -> str:
+        """The verdict of quelist on an attempt that qsub.log did not get in time, or ''.
 
         Only what follows its own `started` counts: a verdict before that is of an earlier attempt.
         """
         begin = Word("started", last.accepted, last.jobid)
         if entry is None or not last.jobid or begin not in entry.words:
-            return False
-        return any(MEANING[word.what].final for word in entry.words[entry.words.index(begin) :])
+            return ""
+        since = entry.words[entry.words.index(begin) :]
+        return next((word.what for word in since if MEANING[word.what].final), "")
 
     def enqueue(self, job: Job, *words: Word) -> Entry:
         """Put a job at the end of quelist."""

@@ -12,6 +12,7 @@ written after quelist has them, `putback` (refused for a limit, may be tried aga
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from jobauto.model import Job
 SETTLED = {"finished", "failed", "killed", "unsure", "putback"}
 _KNOWN = SETTLED | {"intent", "accepted", "answer", "left"}
 _TORN = " #torn"
+_DATED = re.compile(r"\d{8}_\d{6} ")
 
 
 @dataclass(slots=True)
@@ -78,7 +80,7 @@ def read(path: Path) -> dict[str, Tried]:
         return tried
     *whole, _cut = files.read(path).split("\n")
     for line in whole:
-        if line.endswith(_TORN):
+        if line.endswith(_TORN) or not _DATED.match(line):
             continue
         try:
             date, what, name, number, *pairs = quoting.words(line)
@@ -94,8 +96,8 @@ def _note(
     tried: dict[str, Tried], date: str, what: str, name: str, number: int, pairs: dict[str, str]
 ) -> None:
     if what == "intent":
-        if name not in tried or tried[name].number < number:
-            tried[name] = Tried(number, pairs.get("token", ""))
+        if "token" in pairs and (name not in tried or tried[name].number < number):
+            tried[name] = Tried(number, pairs["token"])
         return
     last = tried.get(name)
     if last is None or last.number != number:

@@ -72,7 +72,11 @@ class Dialect(ABC):
         """Shell patterns of the files in the job's folder that hold its stdout and stderr."""
 
 
-def last_match(pattern: re.Pattern[str], text: str) -> str | None:
-    """The first group of the last line that matches as a whole: banners come before answers."""
-    found = [m for m in map(pattern.fullmatch, map(str.strip, text.splitlines())) if m]
-    return found[-1][1] if found else None
+def only_match(pattern: re.Pattern[str], text: str) -> str | None:
+    """The first group of the lines that match as a whole: banners may stand around an answer.
+
+    None if two lines disagree: a number in a banner must not be taken for a JOBID.
+    """
+    lines = map(str.strip, text.splitlines())
+    found = {match[1] for line in lines if (match := pattern.fullmatch(line))}
+    return found.pop() if len(found) == 1 else None

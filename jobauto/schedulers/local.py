@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from jobauto.model import Ending, InQueue, Queued
-from jobauto.schedulers.base import Dialect, Unreadable, last_match
+from jobauto.schedulers.base import Dialect, Unreadable, only_match
 
 _JOBID = re.compile(r"(\d+-\w+)")
 _STATES = {"T": Queued.SUSPENDED, "t": Queued.SUSPENDED}
@@ -63,7 +63,7 @@ class Local(Dialect):
         return f"launch {script}"
 
     def jobid(self, out: str) -> str | None:
-        return last_match(_JOBID, out)
+        return only_match(_JOBID, out)
 
     def query(self, jobids: Sequence[str]) -> str:
         if not jobids:
@@ -93,7 +93,7 @@ class Local(Dialect):
         return 'cat "$claim/exit"'
 
     def ending(self, text: str) -> Ending:
-        code = last_match(re.compile(r"(\d+)"), text)
+        code = only_match(re.compile(r"(\d+)"), text)
         return Ending(int(code)) if code else Ending(None, "no exit code: killed, or a reboot")
 
     def outputs(self, jobid: str) -> str:

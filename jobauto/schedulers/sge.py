@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from jobauto.model import Ending, InQueue, Queued
-from jobauto.schedulers.base import Dialect, Unreadable, last_match
+from jobauto.schedulers.base import Dialect, Unreadable, only_match
 
 _JOBID = re.compile(
     r"(?:Your job(?:-array)? )?(\d+)(?:\.\d+-\d+:\d+)?(?: \(.*\) has been submitted)?"
 )
 _XML = re.compile(r"<\?xml.*</job_info>", re.DOTALL)
 _FACT = re.compile(r"^(exit_status|failed)\s+(\d+)(?:\s*:\s*(.*\S))?", re.MULTILINE)
+_NO_JOB = re.compile(r"^Following jobs do not exist: *\n\*$", re.MULTILINE)
+_ALL = "these are all jobs"
 _TOKEN = re.compile(r"^(?:job_number:\s+(\d+)|context:.*\bjobauto=([\w-]+))", re.MULTILINE)
 
 
@@ -25,9 +27,9 @@ class GridEngine(Dialect):
         "qstat -help 2>&1 | head -n 1 | grep -Eq '^(SGE|UGE|AGE|GE|OGS|OCS|Grid Engine|Sun)'"
     )
     limit = re.compile(
-        r"jobs? (?:are )?allowed per user|maximum number of jobs|job limit|exceed.* limit"
-        r"|unable to (?:send|receive) message|can.t get answer|got send timeout|commlib error"
-        r"|please try again",
+        r"jobs? (?:are )?allowed per|maximum number of jobs|job limit|please try again"
+        r"|unable to (?:send|receive) message|unable to contact qmaster|can.t get answer"
+        r"|got \w+(?: \w+)* (?:error|timeout)|commlib error|gdi request",
         re.IGNORECASE,
     )
 
@@ -35,19 +37,22 @@ class GridEngine(Dialect):
         return f"$limit qsub -terse -cwd -ac jobauto={token} {script}"
 
     def jobid(self, out: str) -> str | None:
-        return last_match(_JOBID, out)
+        return only_match(_JOBID, out)
 
     def query(self, jobids: Sequence[str]) -> str:
-        return '$limit qstat -u "$(id -un)" -xml'
+        # -s a: over a person's ~/.sge_qstat, whose own manual's example hides pending jobs
+        return '$limit qstat -u "$(id -un)" -s a -xml'
 
     def parse(self, text: str) -> list[InQueue]:
-        whole = _XML.search(text)
-        if not whole or text.rstrip() != text[whole.start() : whole.end()]:
+        whole = _XML.fullmatch(text.rstrip())
+        if not whole:
             raise Unreadable("not a whole answer of qstat -xml")
         try:
             root = ElementTree.fromstring(whole[0].encode("utf-8", "replace"))
         except ElementTree.ParseError as error:
             raise Unreadable(f"qstat -xml: {error}") from None
+        if root.find("queue_info") is None or root.find("job_info") is None:
+            raise Unreadable("qstat -xml lists no jobs; is there a -g in ~/.sge_qstat?")
         return [self._job(job) for job in root.iter("job_list")]
 
     @staticmethod
@@ -59,7 +64,7 @@ class GridEngine(Dialect):
 
     def tokens(self) -> str:
         # qstat -j fails when there is no job at all, which is an answer too
-        return "$limit qstat -j '*' 2>&1 || [ $? = 1 ]"
+        return f"{{ $limit qstat -j '*' && echo {_ALL}; }} 2>&1 || [ $? = 1 ]"
 
     def parse_tokens(self, text: str) -> dict[str, str]:
         found, jobid = {}, ""
@@ -67,8 +72,8 @@ class GridEngine(Dialect):
             jobid = number or jobid
             if token:
                 found[token] = jobid
-        if not found and not re.search(r"job_number:|do not exist", text):
-            raise Unreadable("not an answer of qstat -j")
+        if not text.endswith(f"\n{_ALL}\n") and (jobid or not _NO_JOB.search(text)):
+            raise Unreadable("not a whole answer of qstat -j")
         return found
 
     def kill(self, jobids: Sequence[str]) -> str:
@@ -81,22 +86,24 @@ class GridEngine(Dialect):
         facts = {key: (int(code), words) for key, code, words in _FACT.findall(text)}
         exit_code = facts["exit_status"][0] if "exit_status" in facts else None
         failed, words = facts.get("failed", (0, ""))
-        return Ending(exit_code, f"failed {failed} {words}".strip() if failed else "")
+        reason = f"failed {failed} {words}".strip() if failed else ""
+        return Ending(exit_code or (None if reason else exit_code), reason)
 
     def outputs(self, jobid: str) -> str:
         return f"*.[oe]{jobid}"
 
 
 def _state(code: str) -> Queued:
-    """From qstat(1): q(ueued) w(aiting) h(eld) E(rror) r(unning) t(ransferring) s S T d R."""
-    if not code or set(code) - set("acdEhrRstSTuqwPNz"):
+    """From sge_status(5); a hold on a job that runs already changes nothing."""
+    letters = set(code)
+    if not letters or letters - set("dEhqrRsStTwz"):
         return Queued.UNKNOWN
-    if "E" in code:
+    if "E" in letters:
         return Queued.ERROR
-    if "d" in code or "z" in code:
+    if letters & set("dz"):
         return Queued.ENDING
-    if "h" in code:
-        return Queued.HELD
-    if set(code) & set("sST"):
+    if letters & set("sST"):
         return Queued.SUSPENDED
-    return Queued.RUNNING if set(code) & set("rt") else Queued.PENDING
+    if letters & set("rt"):
+        return Queued.RUNNING
+    return Queued.HELD if "h" in letters else Queued.PENDING

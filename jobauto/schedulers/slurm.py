@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from jobauto.model import Ending, InQueue, Queued
-from jobauto.schedulers.base import Dialect, Unreadable, last_match
+from jobauto.schedulers.base import Dialect, Unreadable, only_match
 
 # https://slurm.schedmd.com/squeue.html#SECTION_JOB-STATE-CODES
 STATES = {
@@ -26,19 +26,30 @@ STATES = {
     "STOPPED": Queued.SUSPENDED,
     "PREEMPTED": Queued.ENDING,
 }
-_HELD = {"JobHeldUser", "JobHeldAdmin"}
 _JOBID = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S*)?(?: on cluster \S+)?")
+# id (with the parts of an array or of a heterogeneous job), state, comment, reason
+_JOB = re.compile(r"(\d+)(?:[_+][^|\s]+)?\|([^|\s]+)\|([^|]*)\|(.*)")
 _FIELD = re.compile(r"(?:^|\s)(JobState|Reason|ExitCode)=(\S+)")
+# reasons that say no more than the state or the exit code does
+_PLAIN = {"None", "NonZeroExitCode", "TimeLimit", "OutOfMemory"}
+_SIGNALS = set(map(str, range(1, 32)))
 
 
 class Slurm(Dialect):
     name = "slurm"
     detect = "command -v sbatch && command -v squeue && command -v scancel"
     lists_tokens = True
+    # a person's defaults for squeue: jobs that they hide would seem to be gone
+    prelude = "unset SQUEUE_STATES SQUEUE_PARTITION SQUEUE_ACCOUNT SQUEUE_QOS SQUEUE_NAMES\n"
+    # One sentence, with "job submit limit" in it, is said for every limit. If the limit's name
+    # stands before it, waiting helps only where that is one of submission (QOSMaxSubmit...).
     limit = re.compile(
-        r"job submit limit|MaxSubmit|QOSMaxSubmit|AssocMaxSubmit|temporarily unable to accept"
-        r"|Resource temporarily unavailable|Job limit|Socket timed out|Unable to contact slurm"
-        r"|Transport endpoint|Connection refused|try again",
+        r"(?:QOS|Assoc)\w*Submit|\A(?!(?s:.*)(?:QOS|Assoc)[MG]\w+)(?s:.*)job submit limit"
+        r"|job limit|temporarily unable to accept|temporarily unavailable|try again"
+        r"|partition not available|I/O error writing script"
+        r"|Socket timed out|not responding|Unable to contact slurm|standby mode"
+        r"|Transport endpoint|Connection (?:refused|timed out)|Zero Bytes were transmitted"
+        r"|Munge encode failed|Protocol authentication error",
         re.IGNORECASE,
     )
 
@@ -46,24 +57,28 @@ class Slurm(Dialect):
         return f"$limit sbatch --parsable --comment={token} {script}"
 
     def jobid(self, out: str) -> str | None:
-        return last_match(_JOBID, out)
+        return only_match(_JOBID, out)
 
     def query(self, jobids: Sequence[str]) -> str:
-        return "$limit squeue -h -u \"$(id -un)\" -o '%i|%T|%k|%r'"
+        # -a: also in hidden partitions
+        return "$limit squeue -h -a -u \"$(id -u)\" -o '%i|%T|%k|%r'"
 
     def parse(self, text: str) -> list[InQueue]:
-        found = []
-        for line in text.splitlines():
-            parts = line.strip().split("|", 3)
-            if len(parts) != 4 or not re.fullmatch(r"\d+([_+]\S+)?", parts[0]):
-                raise Unreadable(f"not a line of squeue: {line!r}")
-            jobid, code, token, reason = parts
-            state = STATES.get(code, Queued.UNKNOWN)
-            if state is Queued.PENDING and reason in _HELD:
-                state = Queued.HELD
-            base = re.split(r"[_+]", jobid)[0]  # parts of an array or of a heterogeneous job
-            found.append(InQueue(base, state, code, reason, "" if token == "(null)" else token))
-        return found
+        *lines, rest = text.split("\n")
+        if rest:
+            raise Unreadable(f"the last line of squeue is cut off: {rest!r}")
+        return [self._job(line) for line in lines]
+
+    @staticmethod
+    def _job(line: str) -> InQueue:
+        match = _JOB.fullmatch(line.strip())
+        if not match:
+            raise Unreadable(f"not a line of squeue: {line!r}")
+        jobid, code, token, reason = match.groups()
+        state = STATES.get(code, Queued.UNKNOWN)
+        if state is Queued.PENDING and "held" in reason.lower():
+            state = Queued.HELD
+        return InQueue(jobid, state, code, reason, "" if token == "(null)" else token)
 
     def kill(self, jobids: Sequence[str]) -> str:
         return "$limit scancel " + " ".join(jobids)
@@ -74,12 +89,14 @@ class Slurm(Dialect):
     def ending(self, text: str) -> Ending:
         fields = dict(_FIELD.findall(text))
         code, _, signal = fields.get("ExitCode", "").partition(":")
-        words = [fields[k] for k in ("JobState", "Reason") if fields.get(k, "None") != "None"]
-        if words[:1] == ["FAILED"]:  # says no more than the exit code does
-            words = []
-        if signal not in ("", "0"):
+        state, reason = fields.get("JobState", ""), fields.get("Reason", "None")
+        words = [] if state in ("", "COMPLETED", "FAILED") else [state]
+        if state == "FAILED" and signal in _SIGNALS:
             words.append(f"signal {signal}")
-        return Ending(int(code) if code.isdigit() else None, ", ".join(dict.fromkeys(words)))
+        elif reason not in _PLAIN:
+            words.append(reason)
+        exit_code = int(code) if code.isdigit() else None
+        return Ending(exit_code or (None if words else exit_code), ", ".join(words))
 
     def outputs(self, jobid: str) -> str:
         return f"*[!0-9]{jobid}.out *[!0-9]{jobid}.err *[!0-9]{jobid}.log *.[oe]{jobid}"
