@@ -73,11 +73,25 @@ class Place:
         out, err = process.communicate(timeout=300)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
-    def start(self, ldir: Path, *options: str, new: bool = True) -> subprocess.Popen[str]:
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """jobmon.py with just these words."""
+        return subprocess.run(
+            [sys.executable, str(ROOT / "jobmon.py"), *words],
+            env=self.environment,
+            cwd=self.tmp,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def start(
+        self, ldir: Path, *options: str, new: bool = True, nohup: bool = False
+    ) -> subprocess.Popen[str]:
         """Start jobmon.py; whatever becomes of the test, it does not outlive it."""
+        before = ["nohup"] if nohup else []
         words = self.options(ldir) if new else ["--ldir", str(ldir), "--interval", "0.5"]
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / "jobmon.py"), *words, *options],
+            [*before, sys.executable, str(ROOT / "jobmon.py"), *words, *options],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

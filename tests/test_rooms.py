@@ -43,8 +43,8 @@ ORDER = [
     "__main__",
 ]
 
-STARTS_PROCESSES = {"sh", "subprocess", "multiprocessing", "pty", "pexpect", "asyncio"}
-STARTING = ("system", "popen", "exec", "spawn", "fork", "posix_spawn", "startfile", "Popen")
+STARTS_PROCESSES = {"sh", "subprocess", "multiprocessing", "pty", "pexpect"}
+STARTING = tuple("system popen exec spawn fork posix_spawn Popen create_subprocess".split())
 EFFECTS = {
     *("os", "pathlib", "shutil", "tempfile", "glob", "io", "sqlite3", "socket", "ssl", "urllib"),
     *("http", "logging", "time", "datetime", "threading", "signal", "sys", "random", "secrets"),
@@ -89,17 +89,15 @@ def rooms_of(tree: ast.AST) -> set[str]:
 
 def starters(tree: ast.AST) -> list[str]:
     """Ways in which a module could start a process."""
-    found = sorted(foreign(tree) & STARTS_PROCESSES)
+    used = [name.rpartition(".")[::2] for name in imports(tree)]
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            owner, name = node.value.id, node.attr
-        elif isinstance(node, ast.ImportFrom):
-            owner, name = str(node.module), node.names[0].name
-        else:
-            continue
-        if owner in ("os", "psutil") and name.startswith(STARTING):
-            found.append(f"{owner}.{name}")
-    return found
+            used.append((node.value.id, node.attr))
+    return sorted(foreign(tree) & STARTS_PROCESSES) + [
+        f"{owner}.{name}"
+        for owner, name in used
+        if owner in ("os", "psutil", "asyncio") and name.startswith(STARTING)
+    ]
 
 
 def printers(tree: ast.AST) -> list[str]:
@@ -165,7 +163,8 @@ def test_what_decides_touches_nothing(name: str) -> None:
         "from subprocess import run",
         "def f():\n    import sh",
         "import os\nos.system('x')",
-        "from os import execvp",
+        "from os import path, execvp",
+        "import asyncio\nasyncio.create_subprocess_exec",
         "import os\nos.posix_spawn",
         "import psutil\npsutil.Popen",
     ],

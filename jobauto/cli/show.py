@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from jobauto.actions.status import Status, all_states, count
 from jobauto.errors import JobautoError
@@ -31,6 +32,7 @@ STYLE = {
     State.BLOCKED: "yellow",
 }
 ORDER = sorted(State, key=lambda s: -s.order)
+MOVING = (State.WAITING, State.READY, State.STARTED, State.SUBMITTING)
 LISTED = 20
 TAIL = 6
 
@@ -136,7 +138,7 @@ def print_status(status: Status, console: Console, every: bool = False) -> None:
     """Counts, what is in the queue now, failures, and where to look."""
     table = Table("state", "jobs", "meaning", box=None, pad_edge=False)
     for state, number in sorted(status.counts().items(), key=lambda p: -p[0].order):
-        table.add_row(f"[{STYLE.get(state, '')}]{state.word}", str(number), state.sentence)
+        table.add_row(Text(state.word, STYLE.get(state, "")), str(number), state.sentence)
     console.print(table)
     _list_queue(status, console)
     _list_failures(status, console)
@@ -144,7 +146,7 @@ def print_status(status: Status, console: Console, every: bool = False) -> None:
         _list_all(status, console)
     if status.monitor:
         console.print(escape(f"\nwatched by {status.monitor}"))
-    elif not all(state.final for state in status.states.values()):
+    elif status.named(*MOVING):
         folder = short(status.run.folder)
         console.print(escape(f"\nno monitor runs; go on with: jobmon.py --ldir {folder}"))
     console.print(escape(f"\nquelist: {short(status.run.folder / 'quelist')}"))
@@ -180,7 +182,7 @@ def _list_failures(status: Status, console: Console) -> None:
 def _list_all(status: Status, console: Console) -> None:
     console.print("\n[bold]all jobs")
     for name, state in sorted(status.states.items()):
-        console.print(f"  [{STYLE.get(state, '')}]{state.word:10}[/] {escape(shown(name))}")
+        console.print("  ", Text(f"{state.word:10}", STYLE.get(state, "")), shown(name), sep="")
 
 
 def _more(number: int, console: Console) -> None:

@@ -64,7 +64,7 @@ class Observe:
 
     def _autopsy(self, suspect: Suspect) -> str:
         attempt, folder = suspect.attempt, quoting.path(suspect.attempt.job.folder)
-        tails = f'for f in {self.dialect.outputs(suspect.jobid)}; do [ -f "$f" ] || continue; '
+        tails = f'for f in {self.dialect.outputs(suspect.jobid)}; do [ -s "$f" ] || continue; '
         tails += f'echo "==> $f"; tail -n {TAIL_LINES} "$f"; done'
         return (
             f'claim="$root/$claims/{attempt.token}"\necho "@ending {suspect.jobid}"\n'
