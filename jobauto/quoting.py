@@ -31,6 +31,11 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in safe)
 
 
+def shown_lines(text: str) -> str:
+    """A text made safe for a terminal, line by line, without blank lines at its end."""
+    return "\n".join(map(shown, text.expandtabs().rstrip().splitlines()))
+
+
 def slug(text: str, longest: int = 80) -> str:
     """A reason as one word without blanks, short enough for a line of quelist."""
     return re.sub(r"[\s'\"\\]+", "-", shown(" ".join(text.split())))[:longest].strip("-") or "-"

@@ -157,12 +157,15 @@ def read_needs(root: Path, graph: Graph, name: str) -> tuple[list[Need] | None, 
     return parse_needs(job, text)
 
 
-def check(init: Path) -> tuple[Tree, Graph, list[str]]:
-    """Survey an init tree and raise all that is wrong with it; warnings are returned."""
+def check(init: Path, new: bool = True) -> tuple[Tree, Graph, list[str]]:
+    """Survey an init tree and raise all that is wrong with it; warnings are returned.
+
+    With `new` False it is a run folder, which has the monitor's own files.
+    """
     if not init.is_dir():
         raise UserError("there is no such folder", str(init), "put the job folders into LDIR/init/")
     found, graph, problems = survey(init)
-    problems += tree.check_reserved(init)
+    problems += tree.check_reserved(init) if new else []
     if not found.jobs and not problems:
         raise UserError("no job: no file called qsub.<id>", str(init), "see jobauto init --help")
     raise_all(problems + graph.cycles())

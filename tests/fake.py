@@ -225,7 +225,9 @@ class FakeHost:
     def _kill(self, request: Kill, fault: str) -> str:
         lines = []
         for attempt in request.doubtful:
-            self.cluster.claims.setdefault(attempt.token, (1, "", "killed before it was submitted\n"))
+            self.cluster.claims.setdefault(
+                attempt.token, (1, "", "killed before it was submitted\n")
+            )
             lines += self._report(attempt.token)
         lines.append("@kill")
         for jobid in request.jobids:

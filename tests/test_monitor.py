@@ -387,7 +387,16 @@ def test_retries_go_on_in_the_same_line(world: Callable[..., World]) -> None:
     w.cluster.plans["a/qsub.0"] = FakeJob(succeeds=False)
     assert w.finish() == SOME_FAILED
     words = [word.split("@")[0] for word in w.quelist()[0].split()[1:]]
-    assert words == ["started", "failed", "retry", "started", "failed", "retry", "started", "failed"]
+    assert words == [
+        "started",
+        "failed",
+        "retry",
+        "started",
+        "failed",
+        "retry",
+        "started",
+        "failed",
+    ]
 
 
 def test_a_finished_job_stays_in_qsub_now_until_the_queue_drops_it(
@@ -443,5 +452,3 @@ def test_qstat_holds_the_last_answer_with_its_time(world: Callable[..., World]) 
     first, second = (w.folder / "qstat").read_text().splitlines()
     assert first.startswith(f"# {w.clock.date()} slurm")
     assert second.startswith("1001|RUNNING|")
-
-

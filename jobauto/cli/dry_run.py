@@ -6,12 +6,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from jobauto import run
+from jobauto import quoting, run
 from jobauto.clock import Clock
-from jobauto.errors import UserError
+from jobauto.errors import DONE, UserError
 from jobauto.host import Runner
 from jobauto.host.transfer import push_command
-from jobauto.quoting import shown
+from jobauto.model import Job
 from jobauto.remote import probe
 from jobauto.schedulers import DIALECTS, Dialect
 from jobauto.settings import Settings
@@ -22,31 +22,29 @@ def dry_run(given: dict[str, Any]) -> int:
     """Print per job the final script and the submit command, then the rsync line."""
     chosen, old = read_options(given)
     root = old.folder if old else chosen.ldir / "init"
-    found, graph, warnings = run.check(root) if old is None else (*run.survey(root)[:2], [])
+    found, graph, warnings = run.check(root, new=old is None)
     folder = old.folder if old else run.new_folder(chosen.ldir, Clock().now())
     there = old.rdir if old else f"{chosen.rdir}/{folder.name}" if chosen.rdir else str(folder)
     fill = run.filler(chosen, there, folder.name)
-    if old is None:
-        run.check_scripts(root, found, fill)
+    run.check_scripts(root, found, fill)
     dialect = DIALECTS[old.scheduler] if old else _dialect(chosen, folder)
-    for name, job in sorted(found.jobs.items()):
-        print(f"==> {shown(name)}")
-        print(fill.text(root, job)[0].rstrip("\n"))
-        command = dialect.submit(shlex.quote(f"qsub.{job.id}"), "TOKEN")
-        print(
-            f"--> in {shlex.quote(shown(f'{there}/{job.folder}'))}: {command.replace('$limit ', '')}"
-        )
+    for _, job in sorted(found.jobs.items()):
+        _show_job(job, fill.text(root, job)[0], there, dialect)
     for warning in warnings:
         print(f"warning: {warning}")
     if there != str(folder):
         target = there if chosen.remote == "local" else f"{chosen.remote}:{there}"
         print("--> " + shlex.join(push_command(folder, target, (), ())))
-    ready = sum(graph.free(n) or graph.satisfied(n) for n in graph.jobs)
-    print(
-        f"{len(found.jobs)} jobs, {ready} of them at once (at most {chosen.maxqsub} in the queue)"
-    )
+    ready = sum(map(graph.satisfied, graph.jobs))
+    print(f"{len(found.jobs)} jobs, {ready} of them at once, at most {chosen.maxqsub} in the queue")
     print("nothing was sent")
-    return 0
+    return DONE
+
+
+def _show_job(job: Job, script: str, there: str, dialect: Dialect) -> None:
+    command = dialect.submit(quoting.word(f"qsub.{job.id}"), "TOKEN").replace("$limit ", "")
+    print(f"==> {quoting.shown(job.name)}\n{quoting.shown_lines(script)}")
+    print(f"--> in {quoting.word(quoting.shown(f'{there}/{job.folder}'))}: {command}")
 
 
 def _dialect(chosen: Settings, folder: Path) -> Dialect:

@@ -74,7 +74,7 @@ def _init(verb: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Do one verb; the exit code."""
     top = parser()
-    console = Console(highlight=False, soft_wrap=True)
+    console = show.new_console()
     try:
         arguments = top.parse(list(sys.argv[1:] if argv is None else argv))
         if arguments.verb is None:

@@ -50,6 +50,11 @@ def short(path: Path) -> str:
         return str(path)
 
 
+def new_console() -> Console:
+    """Wraps at words on a terminal; elsewhere a line stays a line."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
 def summary(states: dict[State, int]) -> str:
     """`12 finished, 3 started, 1 failed`."""
     return ", ".join(f"{states[s]} {s.word}" for s in ORDER if states.get(s)) or "no jobs"
@@ -59,7 +64,7 @@ class Screen:
     """One live line on a terminal; elsewhere a plain line whenever the counts change."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or new_console()
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._last = ""
@@ -182,7 +187,9 @@ def _list_failures(status: Status, console: Console) -> None:
 def _list_all(status: Status, console: Console) -> None:
     console.print("\n[bold]all jobs")
     for name, state in sorted(status.states.items()):
-        console.print("  ", Text(f"{state.word:10}", STYLE.get(state, "")), shown(name), sep="")
+        console.print(
+            "  ", Text(f"{state.word:10}", STYLE.get(state, "")), Text(shown(name)), sep=""
+        )
 
 
 def _more(number: int, console: Console) -> None:
