@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def _in_order(run: Path) -> None:
     dates = order(run)
     for folder in {name.split("/")[0] for name in dates}:
         moments = [dates[f"{folder}/qsub.{i}"] for i in IDS]
-        for (_, ended), (began, _) in zip(moments, moments[1:], strict=False):
+        for (_, ended), (began, _) in pairwise(moments):
             assert ended <= began
 
 
