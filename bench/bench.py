@@ -23,8 +23,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from filelock import FileLock  # noqa: E402
 from materials import STANDINS, poscars  # noqa: E402
-from places import Place, lab_is_up, place, scheduler_calls  # noqa: E402
+from places import LAB, Place, lab_is_up, place, scheduler_calls  # noqa: E402
 
 from jobauto import run, tree  # noqa: E402
 from jobauto.templates import instantiate  # noqa: E402
@@ -46,8 +47,8 @@ def main() -> None:
     chosen = options.parse_args()
     if not lab_is_up():
         sys.exit("the lab is down; start it with: make lab")
-    rows = [measure(name, chosen.repeat) for name in chosen.schedulers]
-    write(rows, chosen.repeat)
+    with FileLock(LAB / "tests.lock", timeout=3600):  # nobody else may use the lab meanwhile
+        write([measure(name, chosen.repeat) for name in chosen.schedulers], chosen.repeat)
 
 
 def measure(scheduler: str, repeat: int) -> list[str]:

@@ -16,6 +16,7 @@ from jobauto.errors import UserError
 from jobauto.ledger import AUTO, Entry, Ledger, attempts, files
 from jobauto.ledger.quelist import Word, parse
 from jobauto.model import Attempt, Job, State, stamp
+from jobauto.quoting import words
 
 D0, D1, D2, D3 = (stamp(1e9 + n) for n in range(4))
 JOB = Job("a b", "0")
@@ -285,6 +286,16 @@ def test_qsub_now_lists_what_is_in_the_queue_and_nothing_else(tmp_path: Path) ->
     ledger.left("71")
     ledger.save(D3)
     assert files.read(now) == ""
+
+
+def test_odd_names_are_words_in_qsub_now(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "run")
+    job = Job("it's", "x y")
+    ledger.enqueue(job)
+    ledger.intend([job.name], D0)
+    ledger.accept([(job.name, "71")], D0)
+    ledger.save(D0)
+    assert words(files.read(tmp_path / "qsub.now")) == ["x y", "71", "!", "it's/qsub.x y"]
 
 
 def test_a_deleted_qsub_now_comes_back(tmp_path: Path) -> None:

@@ -78,6 +78,12 @@ def test_names_with_blanks_and_quotes_stay_one_word(tmp_path: Path) -> None:
     assert read(path) == {name: Tried(1, "t1", "1 2'3", DATE)}
 
 
+def test_bytes_that_are_not_utf8_survive(tmp_path: Path) -> None:
+    path = written(tmp_path, intent("a\udcff/qsub.0"), accepted("a\udcff/qsub.0", "7\udce9"))
+    assert b"a\xff/qsub.0" in path.read_bytes()
+    assert read(path) == {"a\udcff/qsub.0": Tried(1, "t1", "7\udce9", DATE)}
+
+
 def test_without_a_file_nothing_was_tried(tmp_path: Path) -> None:
     assert read(tmp_path / "qsub.log") == {}
 

@@ -44,7 +44,7 @@ ORDER = [
 ]
 
 STARTS_PROCESSES = {"sh", "subprocess", "multiprocessing", "pty", "pexpect"}
-STARTING = tuple("system popen exec spawn fork posix_spawn Popen create_subprocess".split())
+STARTING = ("system", "popen", "exec", "spawn", "fork", "posix_spawn", "Popen", "create_sub")
 EFFECTS = {
     *("os", "pathlib", "shutil", "tempfile", "glob", "io", "sqlite3", "socket", "ssl", "urllib"),
     *("http", "logging", "time", "datetime", "threading", "signal", "sys", "random", "secrets"),

@@ -13,6 +13,7 @@ from jobauto.model import Ending, InQueue, Queued
 from jobauto.schedulers.base import Dialect, Unreadable, only_match
 
 _JOBID = re.compile(r"(\d+-\w+)")
+_LINE = re.compile(r"(\d+-\w+) (\S+)")
 _STATES = {"T": Queued.SUSPENDED, "t": Queued.SUSPENDED}
 
 # look PID: sets $code (a letter, empty when there is no such process) and $start.
@@ -72,13 +73,11 @@ class Local(Dialect):
         return f'for id in {ids}; do still $id && echo "$id $code"; done; true'
 
     def parse(self, text: str) -> list[InQueue]:
-        found = []
-        for line in text.splitlines():
-            parts = line.split()
-            if len(parts) != 2 or not _JOBID.fullmatch(parts[0]):
-                raise Unreadable(f"not a line of the local engine: {line!r}")
-            found.append(InQueue(parts[0], _STATES.get(parts[1], Queued.RUNNING), parts[1]))
-        return found
+        *lines, rest = text.split("\n")
+        found = [_LINE.fullmatch(line) for line in lines]
+        if rest or None in found:
+            raise Unreadable(f"not an answer of the local engine: {text[-200:]!r}")
+        return [InQueue(m[1], _STATES.get(m[2], Queued.RUNNING), m[2]) for m in found if m]
 
     def kill(self, jobids: Sequence[str]) -> str:
         ids = " ".join(jobids)

@@ -95,7 +95,7 @@ class Slurm(Dialect):
             words.append(f"signal {signal}")
         elif reason not in _PLAIN:
             words.append(reason)
-        exit_code = int(code) if code.isdigit() else None
+        exit_code = int(code) if code.isdecimal() else None
         return Ending(exit_code or (None if words else exit_code), ", ".join(words))
 
     def outputs(self, jobid: str) -> str:
