@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,7 @@ EFFECTS = {
 }
 
 
+@cache
 def parsed(folder: Path = ROOT) -> dict[Path, ast.Module]:
     """Every module below `folder`, by its path inside the package."""
     return {

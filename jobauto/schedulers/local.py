@@ -42,7 +42,9 @@ launch() (
   look $pid
   [ -n "$start" ] && echo "$pid-$start"
 )
+# It outlives a TERM as long as its script does: the job is there until the script has ended.
 wrapper='
+trap : TERM
 look $$; echo "$$-$start" >"$1/self"
 exec >"$2.o$$" 2>"$2.e$$"
 chmod u+x "./$2"
@@ -80,12 +82,14 @@ class Local(Dialect):
         return [InQueue(m[1], _STATES.get(m[2], Queued.RUNNING), m[2]) for m in found if m]
 
     def kill(self, jobids: Sequence[str]) -> str:
-        ids = " ".join(jobids)
+        # all processes of a session: what does not heed TERM within a second is killed
         return (
-            f"for id in {ids}; do still $id && kill -s TERM -- -${{id%%-*}}; done; "
-            f"for n in 1 2 3 4 5 6 7 8 9 10; do left=; for id in {ids}; do "
-            "still $id && left=1; done; [ $left ] || break; sleep 0.1; done; "
-            f"for id in {ids}; do still $id && kill -s KILL -- -${{id%%-*}}; done; true"
+            f'all=; for id in {" ".join(jobids)}; do still $id && all="$all ${{id%%-*}}"; done; '
+            "for pid in $all; do kill -s TERM -- -$pid; done; "
+            "for n in 1 2 3 4 5 6 7 8 9 10; do left=; "
+            "for pid in $all; do kill -s 0 -- -$pid 2>/dev/null && left=1; done; "
+            "[ $left ] || break; sleep 0.1; done; "
+            "for pid in $all; do kill -s KILL -- -$pid 2>/dev/null && sleep 0.1; done; true"
         )
 
     def autopsy(self, jobid: str) -> str:
