@@ -3,6 +3,7 @@ end of the run, and signals."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import signal
@@ -21,7 +22,7 @@ BACK_OFF = (2.0, 300.0)  # seconds: first and longest wait while the remote cann
 
 @dataclass(slots=True)
 class Link:
-    """What is wrong with the way to the remote, since when, and how often in a row."""
+    """What is wrong with the remote or with the disk here, since when, how often in a row."""
 
     trouble: str = ""
     since: str = ""
@@ -29,7 +30,7 @@ class Link:
     lost: bool = False
     dice: random.Random = field(default_factory=random.Random)
 
-    def failed(self, error: RemoteError, date: str) -> float:
+    def failed(self, error: Exception, date: str) -> float:
         """Note a failure; the seconds to wait, growing, with jitter against herds of monitors."""
         first, longest = BACK_OFF
         self.failures += 1
@@ -41,7 +42,7 @@ class Link:
 
     def works(self) -> None:
         if self.trouble:
-            log.info("the remote answers again")
+            log.info("all is well again")
         self.trouble, self.since, self.failures, self.lost = "", "", 0, False
 
 
@@ -67,15 +68,20 @@ def loop(
             link.works()
             if monitor.over():
                 monitor.fetch_all()
-                show(monitor, link)
+                _show(show, monitor, link)
                 return _exit_code(monitor)
             wait = interval - (monitor.clock.elapsed() - begun)
-        except RemoteError as error:
+        except (RemoteError, OSError) as error:  # OSError: a full disk here, for one
             wait = link.failed(error, monitor.clock.date())
-        show(monitor, link)
+        _show(show, monitor, link)
         if once and not monitor.absences:
             return GAVE_UP if link.trouble else SOME_FAILED if _bad(monitor) else DONE
         pause(max(0.0, wait))
+
+
+def _show(show: Callable[[Monitor, Link], None], monitor: Monitor, link: Link) -> None:
+    with contextlib.suppress(OSError):  # nobody there to see it is no reason to stop
+        show(monitor, link)
 
 
 def _bad(monitor: Monitor) -> bool:

@@ -31,6 +31,11 @@ def expand(text: str, values: Mapping[str, str]) -> str:
     return _NAME.sub(lambda m: values.get(m[1], m[0]), text)
 
 
+def is_name(key: str) -> bool:
+    """Whether `__key__` would be taken for a placeholder."""
+    return _NAME.fullmatch(f"__{key}__") is not None
+
+
 def left_over(text: str, keep: Iterable[str] = ()) -> list[tuple[int, str]]:
     """(line number from 1, name) of each placeholder that nothing replaced."""
     known = PYTHON | {k.strip("_") for k in keep}

@@ -1,7 +1,8 @@
 """The options: one definition for the command line, `jobmon.toml`, `JOBMON_*` and restarts.
 
 The first that names an option wins: command line; what the run was started with (on restart);
-`JOBMON_*`; `LDIR/jobmon.toml`; `jobmon.toml` in the person's config folder; the default.
+`JOBMON_*`; `LDIR/jobmon.toml`; `jobmon.toml` in the person's config folder; the default. Only the
+keys of `set` are put together from all of them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from platformdirs import user_config_path
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -24,10 +25,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from jobauto import placeholders
 from jobauto.errors import UserError, near
 
 FILE = "jobmon.toml"
 PREFIX = "JOBMON_"
+WEEK = 7 * 24 * 3600
 SchedulerName = Literal["auto", "sge", "slurm", "local"]
 
 
@@ -47,7 +50,9 @@ class Settings(BaseSettings):
     pythonpath: str | None = Field(None, description="replaces __pythonpath__ in the scripts")
     maxqsub: int = Field(4, ge=1, description="at most so many jobs in the queue at a time")
     maxcore: int = Field(16, ge=1, description="replaces __maxcore__ in the scripts")
-    interval: float = Field(10, gt=0, description="seconds from one look at the queue to the next")
+    interval: float = Field(
+        10, gt=0, le=WEEK, description="seconds from one look at the queue to the next"
+    )
     initonly: bool = Field(False, description="make and send the dated copy, then end")
     datedir: str | None = Field(None, description="go on with the run of this date in --ldir")
     scheduler: SchedulerName = Field("auto", description="which queue the remote has")
@@ -65,6 +70,17 @@ class Settings(BaseSettings):
     retries: int = Field(0, ge=0, description="try a failed job so many times again")
     dry_run: bool = Field(False, description="show what would be sent and submitted; send nothing")
     once: bool = Field(False, description="look and submit once, then end (for cron)")
+
+    @field_validator("set", mode="before")
+    @classmethod
+    def _keys(cls, pairs: Any) -> Any:
+        """Numbers in a toml file are texts, too; a key must be able to stand in `__key__`."""
+        if not isinstance(pairs, dict):
+            return pairs
+        for key in pairs:
+            if not placeholders.is_name(key):
+                raise ValueError(f"{key!r} cannot stand in __key__: letters, digits, single _")
+        return {k: str(v) if isinstance(v, int | float) else v for k, v in pairs.items()}
 
 
 # Options which say what this one call is to do, not what the run is: never remembered.

@@ -39,12 +39,14 @@ class Tree:
 def scan(root: Path) -> Tree:
     """Find all jobs below `root`. Linked folders and names that begin with a dot are skipped."""
     tree = Tree()
-    for folder, files in _folders(root, ""):
+    for folder, files in _folders(root, "", tree.problems):
         _scan_folder(tree, folder, files)
     return tree
 
 
-def _folders(root: Path, folder: str) -> Iterator[tuple[str, dict[str, os.DirEntry[str]]]]:
+def _folders(
+    root: Path, folder: str, problems: list[UserError]
+) -> Iterator[tuple[str, dict[str, os.DirEntry[str]]]]:
     files: dict[str, os.DirEntry[str]] = {}
     below: list[str] = []
     try:
@@ -58,9 +60,13 @@ def _folders(root: Path, folder: str) -> Iterator[tuple[str, dict[str, os.DirEnt
                     files[entry.name] = entry
     except FileNotFoundError:  # removed while we look
         return
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+        problems.append(UserError(what, shown(folder or str(root)), "mend or remove the folder"))
+        return
     yield folder, files
     for name in sorted(below):
-        yield from _folders(root, name)
+        yield from _folders(root, name, problems)
 
 
 def _scan_folder(tree: Tree, folder: str, files: Mapping[str, os.DirEntry[str]]) -> None:
@@ -92,8 +98,8 @@ def _signature(entry: os.DirEntry[str]) -> Signature | None:
 def _add_job(tree: Tree, job: Job, entry: os.DirEntry[str]) -> None:
     signature = _signature(entry)
     problem = _bad_name(job)
-    if problem or not signature:
-        what = problem or UserError("a link to nothing", shown(job.name), "remove the link")
+    if problem or not signature or not entry.is_file():
+        what = problem or UserError("not a file, nor a link to one", shown(job.name), "remove it")
         tree.problems.append(what)
     else:
         tree.jobs[job.name] = job

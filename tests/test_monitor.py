@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
+import os
 from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
@@ -435,6 +438,33 @@ def test_an_outage_of_days_only_delays(world: Callable[..., World]) -> None:
     assert w.finish(monitor) == DONE
     assert w.clock.now() - begun > 3 * 24 * 3600
     assert w.host.opened == 2000
+
+
+def test_a_full_disk_only_delays(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = world(folders(3))
+    monitor = w.monitor()
+    real, moments = os.fsync, itertools.count()
+
+    def sometimes(descriptor: int) -> None:
+        if next(moments) % 3 == 1 and w.clock.now() < begun + 4000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    begun = w.clock.now()
+    monkeypatch.setattr(os, "fsync", sometimes)
+    assert w.finish(monitor) == DONE
+    assert len(w.cluster.submitted()) == 9
+    assert set(w.last_words().values()) == {"finished"}
+
+
+def test_a_screen_that_cannot_be_written_stops_nothing(world: Callable[..., World]) -> None:
+    def show(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    w = world(CHAIN)
+    assert w.finish(show=show) == DONE
 
 
 def test_waits_grow_to_minutes_while_the_remote_does_not_answer() -> None:

@@ -437,3 +437,19 @@ def test_an_unknown_date_lists_the_runs_there_are(ldir: Path) -> None:
     a_run(ldir)
     with pytest.raises(UserError, match="runs here: 20261120_231500"):
         read_options({"ldir": str(ldir), "datedir": "2020"})
+
+
+def test_numbers_in_a_toml_set_are_texts(ldir: Path) -> None:
+    projects_file(ldir, "[set]\nk = 4\nx = 0.5")
+    assert loaded(ldir).set == {"k": "4", "x": "0.5"}
+
+
+@pytest.mark.parametrize("key", ["my-key", "my__key", "2d", "_x"])
+def test_a_key_that_cannot_stand_in_a_placeholder_is_refused(ldir: Path, key: str) -> None:
+    with pytest.raises(UserError, match="cannot stand in __key__"):
+        loaded(ldir, "--set", f"{key}=v")
+
+
+def test_an_endless_interval_is_refused(ldir: Path) -> None:
+    with pytest.raises(UserError, match="--interval"):
+        loaded(ldir, "--interval", "inf")

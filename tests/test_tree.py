@@ -78,7 +78,7 @@ def test_a_linked_script_is_a_job(tmp_path: Path) -> None:
 def test_a_link_to_nothing_is_a_mistake(tmp_path: Path) -> None:
     make(tmp_path, {"a/x": ""})
     (tmp_path / "a/qsub.0").symlink_to("gone")
-    assert problems(tmp_path) == ["a/qsub.0: a link to nothing\n  -> remove the link"]
+    assert problems(tmp_path) == ["a/qsub.0: not a file, nor a link to one\n  -> remove it"]
 
 
 @pytest.mark.parametrize("word", ["dependency", "finished", "resources", "inputs", "outputs"])
@@ -351,3 +351,27 @@ def test_a_tree_of_links_to_links_is_followed_to_its_end(tmp_path: Path) -> None
     (tmp_path / "tree/a/qsub.0").symlink_to("../b/inner")
     text, [problem] = FILL.text(tmp_path / "tree", Job("a", "0"))
     assert (text, problem.where) == ("", "a/qsub.0")
+
+
+def test_a_pipe_is_no_script(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    os.mkfifo(tmp_path / "a/qsub.0")
+    assert problems(tmp_path) == ["a/qsub.0: not a file, nor a link to one\n  -> remove it"]
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, {"a/qsub.0": "", "b/qsub.0": ""})
+    real = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path).name == "a":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert problems(tmp_path) == [
+        "a: cannot be read: Permission denied\n  -> mend or remove the folder"
+    ]
+    assert list(scan(tmp_path).jobs) == ["b/qsub.0"]

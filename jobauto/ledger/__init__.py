@@ -209,8 +209,8 @@ class Ledger:
         path = self.folder / "qsub.now"
         if not path.exists() or files.read(path) != now:
             files.replace(path, now, durable=False)
-        closing, self._closing = self._closing, []
-        attempts.append(self.log, date, closing)
+        attempts.append(self.log, date, self._closing)
+        self._closing.clear()
 
     def _now(self) -> str:
         ids = [(e.job, e.jobid) for e in self._in_flight.values() if e.jobid]
