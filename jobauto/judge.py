@@ -15,6 +15,8 @@
 | no JOBID, refused: limit    | token not in the queue twice            | put back             |
 | no JOBID, refused otherwise | token not in the queue twice            | failed               |
 | no JOBID, no clear answer   | token not in the queue twice            | unsure               |
+
+No clear answer: none at all, one without a JOBID, or a command that hung and was ended.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from jobauto.ledger import Entry
 from jobauto.model import Claim, Ending, Seen
 from jobauto.schedulers import Dialect
 
+TIMED_OUT = 124  # what timeout(1) exits with
 PROOF = 2  # trustworthy looks without the job that make it gone
 
 
@@ -84,6 +87,8 @@ def _given_up(claim: Claim, dialect: Dialect) -> Verdict:
         return Verdict("unsure", quoting.slug(f"no JOBID in: {said}"))
     if dialect.limit.search(said):
         return Verdict("putback", quoting.slug(said))
+    if claim.exit_code == TIMED_OUT:
+        return Verdict("unsure", "no-answer-in-time")
     return Verdict("failed", quoting.slug(f"refused: {said}"))
 
 
@@ -99,4 +104,6 @@ def reason(ending: Ending) -> str:
     parts = [ending.reason] if ending.reason else []
     if ending.exit_code is not None:
         parts.append(f"exit {ending.exit_code}")
-    return quoting.slug(", ".join(parts) or "no marker")
+    if ending.exit_code == 0 or not parts:
+        parts.append("no marker")
+    return quoting.slug(", ".join(parts))

@@ -73,6 +73,7 @@ ACCEPTED = Claim(begun=True, answered=True, out="7\n")
 SILENT = Claim(begun=True, answered=True, out="welcome\n")
 REFUSED = Claim(begun=True, answered=True, exit_code=1, err=REFUSAL)
 LIMITED = Claim(begun=True, answered=True, exit_code=1, err=LIMIT)
+HUNG = Claim(begun=True, answered=True, exit_code=124)
 LIAR = Claim(begun=True, answered=True, exit_code=1, out="7\n", err="sbatch: error: timed out")
 
 
@@ -125,6 +126,7 @@ LIAR = Claim(begun=True, answered=True, exit_code=1, out="7\n", err="sbatch: err
         pytest.param(
             seen(claim=BEGUN), 1, Verdict("unsure", "submission-cut-off"), id="no answer at all"
         ),
+        pytest.param(seen(claim=HUNG), 1, Verdict("unsure", "no-answer-in-time"), id="hung"),
     ],
 )
 def test_an_attempt_without_a_jobid(look: Seen, absences: int, verdict: Verdict) -> None:
@@ -135,4 +137,5 @@ def test_an_attempt_without_a_jobid(look: Seen, absences: int, verdict: Verdict)
 def test_the_reason_is_one_word() -> None:
     assert reason(Ending()) == "no-marker"
     assert reason(Ending(3)) == "exit-3"
+    assert reason(Ending(0)) == "exit-0,-no-marker"
     assert reason(Ending(None, "Node Fail 'x'")) == "Node-Fail-x"

@@ -7,6 +7,7 @@ test can reach a real scheduler, and a remote needs no more than these.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -118,19 +119,24 @@ class Remote:
         (self.bin / "sh").chmod(0o755)
 
 
-@pytest.fixture(params=shells(), ids=os.path.basename)
+every_shell = pytest.mark.parametrize("remote", shells(), ids=os.path.basename, indirect=True)
+
+
+@pytest.fixture
 def remote(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Remote:
+    """A remote with this machine's sh, or (every_shell) with each shell in turn."""
+    shell = getattr(request, "param", shells()[0])
     made, tools = Remote(tmp_path), tmp_path / "tools"
     for folder in (made.bin, made.run, tools):
         folder.mkdir()
-    (made.bin / "sh").symlink_to(request.param)
+    (made.bin / "sh").symlink_to(shell)
     for name in (*TOOLS, *TOOLS_OF_LOCAL_JOBS, *TOOLS_OF_TESTS):
         (tools / name).symlink_to(shutil.which(name) or name)
     monkeypatch.setenv("PATH", f"{made.bin}:{tools}")
     monkeypatch.setenv("REMOTE", str(tmp_path))
-    monkeypatch.setenv("SHELL_HERE", request.param)
+    monkeypatch.setenv("SHELL_HERE", shell)
     made.program("squeue", "echo '11|RUNNING|ja0-x-1|None'; echo '12|PENDING|ja0-y-1|Resources'")
     made.program("sbatch", "echo 353143")
     made.program("scancel", "")
@@ -149,6 +155,7 @@ FIND_SHELL = 'read -r shell host <"$(ls -td "$REMOTE"/run/.jobauto/claims/*/begu
 # --- looking: "I could not ask" is not "it is gone" -----------------------------------------------
 
 
+@every_shell
 def test_a_look_shows_the_queue_and_which_files_exist(remote: Remote) -> None:
     (remote.run / "job").mkdir()
     (remote.run / "job" / "qsub.finished.1").touch()
@@ -189,6 +196,7 @@ FAILING = {
 }
 
 
+@every_shell
 @pytest.mark.parametrize("how", FAILING)
 def test_a_scheduler_that_fails_in_any_way_could_not_be_asked(remote: Remote, how: str) -> None:
     remote.program("squeue", FAILING[how])
@@ -202,6 +210,7 @@ def test_a_scheduler_that_is_not_there_could_not_be_asked(remote: Remote) -> Non
         remote.ask(remote.observe(jobids=["11"]))
 
 
+@every_shell
 def test_a_scheduler_that_hangs_is_ended_and_could_not_be_asked(remote: Remote) -> None:
     shorten_timeout(remote)
     remote.program("squeue", "exec sleep 60")
@@ -216,6 +225,7 @@ def shorten_timeout(remote: Remote) -> None:
     remote.program("timeout", 'shift; exec "$REMOTE/tools/timeout" 0.2 "$@"')
 
 
+@every_shell
 def test_an_answer_without_a_last_newline_is_whole(remote: Remote) -> None:
     remote.program("squeue", "printf '11|RUNNING|ja0-x-1|None\\n12|PENDING|ja0-y-1|Resources'")
     assert remote.ask(remote.observe(jobids=["11"])).queue == TWO
@@ -230,7 +240,7 @@ def test_a_persons_defaults_for_squeue_hide_no_job(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen on Slurm 22.05: with SQUEUE_STATES=R pending jobs are missing, and all else is well."""
-    filters = ["STATES", "PARTITION", "ACCOUNT", "QOS", "NAMES"]
+    filters = ["STATES", "PARTITION", "ACCOUNT", "QOS", "NAMES", "LICENSES"]
     for name in filters:
         monkeypatch.setenv(f"SQUEUE_{name}", "R")
     hide = "; ".join(f'[ -z "$SQUEUE_{name}" ] || exit 0' for name in filters)
@@ -256,6 +266,7 @@ def test_without_a_name_for_the_user_qstat_could_not_be_asked(remote: Remote) ->
         remote.ask(Observe(SGE, str(remote.run), ["7"]))
 
 
+@every_shell
 def test_banners_of_a_login_around_the_answer_are_passed_over(remote: Remote) -> None:
     remote.wrap_shell(
         "echo 'Welcome to the cluster'; echo '@queue'; echo 'o 99|RUNNING|x|None'\n"
@@ -279,6 +290,7 @@ def test_a_run_folder_that_is_gone_could_not_be_asked(remote: Remote) -> None:
     assert remote.calls("squeue") == []
 
 
+@every_shell
 def test_an_answer_cut_at_any_byte_is_never_a_look(remote: Remote) -> None:
     attempt = remote.attempt()
     remote.ask(remote.submit(attempt))
@@ -294,6 +306,7 @@ def test_an_answer_cut_at_any_byte_is_never_a_look(remote: Remote) -> None:
                 request.read(Answer(0, whole.out[:n], whole.err))
 
 
+@every_shell
 def test_how_a_missing_job_ended_is_told_with_the_tail_of_its_output(remote: Remote) -> None:
     attempt = remote.attempt(folder="it's $(odd)")
     (remote.run / attempt.job.folder / "slurm-99.out").write_text("one\n@queue\nr 0\nlast words")
@@ -316,6 +329,7 @@ def test_an_autopsy_that_fails_harms_nothing(remote: Remote) -> None:
 QSTAT_J = "job_number:  7\\ncontext:  jobauto=%s\\n"
 
 
+@every_shell
 @pytest.mark.parametrize(
     ("said", "found"),
     [
@@ -341,9 +355,10 @@ def test_grid_engine_is_asked_for_tokens_when_in_doubt(
         "echo 'error: commlib error: got select error (Connection refused)' >&2; exit 1",
         "exit 1",
         "exit 124",
+        "printf 'Following jobs do not exist: \\n*\\n' >&2; exit 124",
         f"printf '{QSTAT_J}' ja0-z-1; kill -9 $$",
     ],
-    ids=["part, then failure", "unreachable", "wordless failure", "hung", "killed"],
+    ids=["part, then failure", "unreachable", "no words", "hung", "no job, hung", "killed"],
 )
 def test_tokens_that_could_not_be_asked_for_are_not_absent(remote: Remote, said: str) -> None:
     remote.program("qstat", f'case $1 in -j) {said};; *) echo "{EMPTY_QSTAT}";; esac')
@@ -354,6 +369,7 @@ def test_tokens_that_could_not_be_asked_for_are_not_absent(remote: Remote, said:
 # --- submitting: at most once ---------------------------------------------------------------------
 
 
+@every_shell
 def test_a_job_is_submitted_from_its_folder_with_its_token(remote: Remote) -> None:
     attempt = remote.attempt("lda", "mp-149")
     claims = remote.ask(remote.submit(attempt))
@@ -363,6 +379,7 @@ def test_a_job_is_submitted_from_its_folder_with_its_token(remote: Remote) -> No
     assert words == ["--parsable", f"--comment={attempt.token}", "qsub.lda"]
 
 
+@every_shell
 @pytest.mark.parametrize("what", ["submit", "kill"])
 def test_a_request_cut_at_any_byte_is_done_wholly_or_not_at_all(remote: Remote, what: str) -> None:
     attempts = [remote.attempt("1"), remote.attempt("2")]
@@ -391,6 +408,7 @@ def sent_only(remote: Remote, script: str, program: str) -> bool:
     return calls == 2
 
 
+@every_shell
 def test_the_same_attempt_sent_twice_is_submitted_once(remote: Remote) -> None:
     attempt = remote.attempt()
     first = remote.ask(remote.submit(attempt))
@@ -416,6 +434,7 @@ def test_the_next_attempt_of_a_job_is_a_submission_of_its_own(remote: Remote) ->
     assert len(remote.calls("sbatch")) == 2
 
 
+@every_shell
 def test_two_shells_that_race_for_an_attempt_submit_it_once(remote: Remote) -> None:
     remote.program("sbatch", "sleep 0.02; echo 353143")
     for number in range(20):
@@ -474,6 +493,17 @@ def test_a_job_accepted_with_an_error_is_found_by_its_token(remote: Remote) -> N
     assert judged(attempt, remote, claim, absences=1) == Verdict("accepted", "77")
 
 
+def test_a_jobid_next_to_an_error_is_not_believed(remote: Remote) -> None:
+    """It may be that of a job which was ended with the sbatch that waited for it."""
+    attempt = remote.attempt()
+    remote.program("sbatch", "echo 353143; exit 124")
+    claim = remote.ask(remote.submit(attempt))[attempt.token]
+    assert (claim.answered, claim.exit_code, claim.out) == (True, 124, "353143\n")
+    assert judged(attempt, remote, claim) == Verdict(absences=1)
+    remote.program("squeue", f"echo '353143|PENDING|{attempt.token}|Priority'")
+    assert judged(attempt, remote, claim) == Verdict("accepted", "353143")
+
+
 def test_a_job_that_the_queue_never_shows_is_put_back_only_when_that_is_proven(
     remote: Remote,
 ) -> None:
@@ -488,6 +518,7 @@ def test_a_job_that_the_queue_never_shows_is_put_back_only_when_that_is_proven(
     assert judged(attempt, remote, claim, absences=1).what == "putback"
 
 
+@every_shell
 def test_a_submission_that_hangs_is_ended_and_the_next_ones_go_on(remote: Remote) -> None:
     shorten_timeout(remote)
     first, second = remote.attempt("1"), remote.attempt("2")
@@ -500,6 +531,7 @@ def test_a_submission_that_hangs_is_ended_and_the_next_ones_go_on(remote: Remote
     assert accepted(claims[second.token], SLURM) == "353143"
 
 
+@every_shell
 def test_an_earlier_attempts_marker_is_removed_before_the_submission_and_never_after(
     remote: Remote,
 ) -> None:
@@ -517,6 +549,7 @@ def test_an_earlier_attempts_marker_is_removed_before_the_submission_and_never_a
     assert len(remote.calls("sbatch")) == 1
 
 
+@every_shell
 def test_claims_that_cannot_be_made_submit_nothing(remote: Remote) -> None:
     attempt = remote.attempt()
     (remote.run / ".jobauto").mkdir()
@@ -525,8 +558,10 @@ def test_claims_that_cannot_be_made_submit_nothing(remote: Remote) -> None:
     assert remote.calls("sbatch") == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_of_claims_that_is_read_only_submits_nothing(remote: Remote) -> None:
+    if os.geteuid() == 0:  # root may write everywhere, unless it is deprived of that
+        setpriv = shutil.which("setpriv", path="/bin:/usr/bin")
+        remote.wrap_shell(f'exec {setpriv} --bounding-set=-all "$SHELL_HERE" "$@"')
     attempt = remote.attempt()
     remote.claims.mkdir(parents=True)
     remote.claims.chmod(0o500)
@@ -534,6 +569,7 @@ def test_a_folder_of_claims_that_is_read_only_submits_nothing(remote: Remote) ->
     assert remote.calls("sbatch") == []
 
 
+@every_shell
 def test_a_full_disk_submits_nothing_and_gives_the_claim_back(remote: Remote) -> None:
     attempt = remote.attempt()
     # no file may grow: as on a full disk, folders and empty files can be made all the same
@@ -546,6 +582,7 @@ def test_a_full_disk_submits_nothing_and_gives_the_claim_back(remote: Remote) ->
     assert accepted(remote.ask(remote.submit(attempt))[attempt.token], SLURM) == "353143"
 
 
+@every_shell
 def test_a_job_folder_that_is_missing_is_a_refusal_with_words(remote: Remote) -> None:
     gone, good = remote.attempt(folder="gone"), remote.attempt()
     shutil.rmtree(remote.run / "gone")
@@ -586,21 +623,25 @@ WEIRD = [
 ]
 
 
+@every_shell
 def test_no_name_is_ever_run_by_a_shell(remote: Remote) -> None:
     attempts = [remote.attempt(name, f"{name}/{name}") for name in WEIRD]
     scripts, markers = [a.job.name for a in attempts], [a.job.marker for a in attempts]
-    for attempt in attempts:
+    for number, attempt in enumerate(attempts):
         (remote.run / attempt.job.marker).touch()
-        (remote.run / attempt.job.folder / "slurm-99.out").write_text("last words\n")
+        output = remote.run / attempt.job.folder / f"slurm-{number}.out"
+        output.write_text(f"last words of {number}\n")
     claims = remote.ask(remote.submit(*attempts))
     assert [accepted(claims[a.token], SLURM) for a in attempts] == ["353143"] * len(WEIRD)
     called = [(words[0], words[-1]) for words in remote.calls("sbatch")]
     assert called == [(f"{remote.run}/{name}/{name}", f"qsub.{name}") for name in WEIRD]
     seen = remote.ask(remote.observe(files=scripts + markers, doubtful=attempts))
     assert (seen.there, seen.missing) == (set(scripts), set(markers))
-    for attempt in attempts:
-        seen = remote.ask(remote.observe(suspects=[Suspect(attempt, "99")]))
-        assert seen.endings["99"].tail == "==> slurm-99.out\nlast words\n"
+    suspects = [Suspect(attempt, str(number)) for number, attempt in enumerate(attempts)]
+    endings = remote.ask(remote.observe(suspects=suspects)).endings
+    assert {jobid: ending.tail for jobid, ending in endings.items()} == {
+        str(n): f"==> slurm-{n}.out\nlast words of {n}\n" for n in range(len(WEIRD))
+    }
     assert remote.ask(Kill(SLURM, str(remote.run), [], scripts)).markers == set(scripts)
     assert [p for p in remote.tmp.rglob("*") if p.name == "pwned"] == []
     assert not Path("pwned").exists()
@@ -618,6 +659,7 @@ def refusing(remote: Remote, *ids: str) -> None:
     remote.program("sbatch", f"case ${{3#qsub.}} in {'|'.join(ids)}) exit 1;; esac; echo 353143")
 
 
+@every_shell
 def test_after_some_refusals_in_a_row_the_rest_of_a_batch_is_left_alone(remote: Remote) -> None:
     attempts = [remote.attempt(str(n)) for n in range(REFUSALS + 3)]
     refusing(remote, *map(str, range(99)))
@@ -638,14 +680,22 @@ def test_refusals_that_are_not_in_a_row_stop_nothing(remote: Remote) -> None:
     assert jobids == [None, None, "353143", None, None, "353143", None, "353143"]
 
 
+@every_shell
 def test_a_hangup_in_the_middle_of_a_batch_loses_no_record(remote: Remote) -> None:
     attempts = [remote.attempt(str(n)) for n in range(3)]
     remote.program("sbatch", f'{FIND_SHELL}kill -s HUP "$shell"; echo 353143')
-    claims = remote.ask(remote.submit(*attempts))
+    request = remote.submit(*attempts)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as sshd starts a shell
+    try:
+        process = remote.start(request)  # a Runner's processes ignore it anyway
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    claims = request.read(Answer(0, process.communicate(timeout=20)[0], ""))
     assert [accepted(claims[a.token], SLURM) for a in attempts] == ["353143"] * 3
     assert len(remote.calls("sbatch")) == 3
 
 
+@every_shell
 def test_an_answer_that_nobody_reads_any_more_loses_no_record(remote: Remote) -> None:
     attempts = [remote.attempt(str(n)) for n in range(3)]
     remote.program("sbatch", 'while [ ! -e "$REMOTE/go" ]; do sleep 0.01; done; echo 353143')
@@ -661,6 +711,7 @@ def test_an_answer_that_nobody_reads_any_more_loses_no_record(remote: Remote) ->
     assert len(remote.calls("sbatch")) == 3
 
 
+@every_shell
 def test_a_shell_killed_between_a_submission_and_its_record_leaves_doubt(remote: Remote) -> None:
     attempt = remote.attempt()
     claim = submit_and_kill_the_shell(remote, attempt, "")
@@ -689,6 +740,7 @@ def test_a_jobid_that_was_kept_before_the_shell_died_is_taken(remote: Remote) ->
     assert judged(attempt, remote, claim) == Verdict("accepted", "353143")
 
 
+@every_shell
 def test_half_a_jobid_is_none(remote: Remote) -> None:
     claim = submit_and_kill_the_shell(remote, remote.attempt(), "printf 3531")
     assert not claim.answered
@@ -717,6 +769,7 @@ def test_what_scancel_says_is_kept_and_the_queue_decides(remote: Remote) -> None
         remote.ask(Kill(SLURM, str(remote.run), ["11"]))
 
 
+@every_shell
 def test_a_killed_attempt_can_never_be_submitted_any_more(remote: Remote) -> None:
     attempt = remote.attempt()
     killed = remote.ask(Kill(SLURM, str(remote.run), [], doubtful=[attempt]))
@@ -735,6 +788,7 @@ def test_a_kill_shows_the_claim_of_an_attempt_that_was_submitted_before_it(remot
 # --- jobs that are processes of the remote, and which scheduler is there --------------------------
 
 
+@every_shell
 def test_a_local_job_runs_once_and_tells_how_it_ended(remote: Remote) -> None:
     attempt = remote.attempt("1", "it's $(odd)")
     script = remote.run / attempt.job.name
@@ -756,14 +810,12 @@ def test_a_local_job_runs_once_and_tells_how_it_ended(remote: Remote) -> None:
     assert (script.parent / "runs").read_text() == "ran\n"
 
 
-@pytest.mark.parametrize("start", ["#!/bin/sh\ntrap '' TERM", ""], ids=["stubborn", "obedient"])
-def test_a_killed_local_job_ends_with_all_that_it_started_and_no_other(
-    remote: Remote, start: str
-) -> None:
+@every_shell
+def test_a_killed_local_job_ends_with_all_that_it_started_and_no_other(remote: Remote) -> None:
     attempts = [remote.attempt("1", folder) for folder in ("first", "second")]
     for attempt in attempts:
         (remote.run / attempt.job.name).write_text(
-            f"{start}\nsleep 60 & echo $! >child; echo $$ >self; wait\n"
+            "trap '' TERM\nsleep 60 & echo $! >child; echo $$ >self; wait\n"
         )
     claims = remote.ask(Submit(LOCAL, str(remote.run), attempts))
     first, second = (accepted(claims[a.token], LOCAL) or "" for a in attempts)
@@ -776,7 +828,20 @@ def test_a_killed_local_job_ends_with_all_that_it_started_and_no_other(
         look = remote.ask(Observe(LOCAL, str(remote.run), [first, second]))
         assert set(look.queue) == {second}
     finally:
-        os.killpg(int(second.partition("-")[0]), signal.SIGKILL)
+        for jobid in (first, second):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(int(jobid.partition("-")[0]), signal.SIGKILL)
+
+
+def test_a_process_that_got_the_pid_of_an_old_job_is_left_alone(remote: Remote) -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
+        jobid = f"{other.pid}-12345"
+        try:
+            assert remote.ask(Observe(LOCAL, str(remote.run), [jobid])).queue == {}
+            remote.ask(Kill(LOCAL, str(remote.run), [jobid]))
+            assert other.poll() is None
+        finally:
+            other.kill()
 
 
 def processes(folder: Path) -> list[int]:
@@ -792,6 +857,7 @@ def runs(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
+@every_shell
 def test_a_local_job_that_outlives_a_signal_to_its_session_is_still_there(remote: Remote) -> None:
     attempt = remote.attempt()
     script = remote.run / attempt.job.name

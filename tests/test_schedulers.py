@@ -452,6 +452,22 @@ def test_a_scheduler_that_does_not_answer_proves_nothing(dialect: Dialect, said:
         observe.read(framed(observe, ("queue", said)))
 
 
+@each_dialect
+@pytest.mark.parametrize("lost", ["@queue", "r 0", "begin", "end"])
+def test_an_answer_that_lacks_a_line_of_the_frame_proves_nothing(
+    dialect: Dialect, lost: str
+) -> None:
+    observe = Observe(dialect, "/run")
+    empty = "<?xml version='1.0'?>\n<job_info><queue_info/><job_info/></job_info>\n"
+    whole = framed(observe, ("queue", Recorded(empty if dialect.name == "sge" else "", "", 0)))
+    assert observe.read(whole).queue == {}
+    kept = [line for line in whole.out.split("\n") if not line.startswith(lost)]
+    if lost == "@queue":  # and all that stood below it
+        kept = [line for line in kept if line[:2] not in ("o ", "e ", "r ")]
+    with pytest.raises(CouldNotAsk):
+        observe.read(Answer(0, "\n".join(kept), ""))
+
+
 @rows("text", "jobs", table=LISTINGS)
 def test_a_look_collapses_the_parts_of_an_array(
     dialect: Dialect, text: str, jobs: list[InQueue]
@@ -584,7 +600,13 @@ ENDINGS = [
         Ending(None, "JobLaunchFailure"),
         "JobLaunchFailure",
     ),
-    ("slurm", "success, yet no marker", slurm("scontrol-completed"), Ending(0), "exit-0"),
+    (
+        "slurm",
+        "success, yet no marker",
+        slurm("scontrol-completed"),
+        Ending(0),
+        "exit-0,-no-marker",
+    ),
     ("slurm", "forgotten", slurm("scontrol-unknown"), Ending(), "no-marker"),
     (
         "slurm",
@@ -636,7 +658,7 @@ ENDINGS = [
         Ending(7),
         "exit-7",
     ),
-    ("sge", "success, yet no marker", qacct("0    ", "0"), Ending(0), "exit-0"),
+    ("sge", "success, yet no marker", qacct("0    ", "0"), Ending(0), "exit-0,-no-marker"),
     (
         "sge",
         "time, in the words of Univa",
@@ -733,15 +755,16 @@ def test_a_job_that_only_its_token_shows_is_in_the_queue() -> None:
     assert "2635" in seen.queue
 
 
-def test_tokens_that_could_not_be_asked_for_make_the_whole_look_doubtful() -> None:
+@pytest.mark.parametrize(
+    "said",
+    [recorded("sge-8.1.9/qstat-j-unreachable"), Recorded(sge("qstat-j-many"), "", 124)],
+    ids=["unreachable", "a whole answer, then failure"],
+)
+def test_tokens_that_could_not_be_asked_for_make_the_whole_look_doubtful(said: Recorded) -> None:
     observe = Observe(DIALECTS["sge"], "/run")
-    answer = framed(
-        observe,
-        ("queue", recorded("sge-8.1.9/qstat-empty")),
-        ("tokens", recorded("sge-8.1.9/qstat-j-unreachable")),
-    )
+    queue = recorded("sge-8.1.9/qstat-empty")
     with pytest.raises(CouldNotAsk):
-        observe.read(answer)
+        observe.read(framed(observe, ("queue", queue), ("tokens", said)))
 
 
 # --- the tables themselves ------------------------------------------------------------------------

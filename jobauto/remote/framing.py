@@ -23,11 +23,17 @@ CLAIMS = ".jobauto/claims"
 # What may lack its last newline gets one; empty lines between are passed over.
 _ASK = r"""
 ask() {
-  said=$( { { eval "$1" 2>&3 3>&-; printf '\nr %s\n' $? >&3; } | sed 's/^/o /' >&5; } 3>&1 )
+  said=$( {
+    { eval "$1" 2>&3 3>&-; printf '\nr %s\n' $? >&3; } |
+      { sed 's/^/o /' >&5 || echo 'sed failed: the answer may be cut' >&3; }
+  } 3>&1 )
   echo; printf '%s\n' "$said" | sed '$!s/^/e /'
 }
-show() { # show TAG FILE: whole lines of a small file, each behind the tag
-  [ -f "$2" ] && while IFS= read -r line; do printf '%s %s\n' "$1" "$line"; done <"$2"
+show() { # show TAG FILE [ENDED]: the lines of a small file; one without its end only if ENDED
+  [ -f "$2" ] || return 0
+  while IFS= read -r line || { [ "$3" ] && [ "$line" ]; }; do
+    printf '%s %s\n' "$1" "$line"
+  done <"$2"
 }
 """
 

@@ -31,9 +31,11 @@ root=$PWD claims={CLAIMS} here=$(uname -n)
 report() { # report TOKEN: what lies in its claim
   if [ -d "$root/$claims/$1" ]; then echo "@claim $1"; else echo "@noclaim $1"; return; fi
   c="$root/$claims/$1"
-  for f in self out; do show o "$c/$f"; done
-  show e "$c/err"
-  if [ -f "$c/rc" ] && read -r rc <"$c/rc"; then echo "r $rc"; fi
+  rc=; [ -f "$c/rc" ] && read -r rc <"$c/rc" || rc=
+  show o "$c/self"
+  show o "$c/out" $rc
+  show e "$c/err" $rc
+  [ "$rc" ] && echo "r $rc"
   [ -f "$c/begun" ] && read -r pid host <"$c/begun" || return 0
   echo "@begun $1"
   [ "$host" = "$here" ] || return 0

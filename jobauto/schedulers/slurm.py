@@ -40,7 +40,10 @@ class Slurm(Dialect):
     detect = "command -v sbatch && command -v squeue && command -v scancel"
     lists_tokens = True
     # a person's defaults for squeue: jobs that they hide would seem to be gone
-    prelude = "unset SQUEUE_STATES SQUEUE_PARTITION SQUEUE_ACCOUNT SQUEUE_QOS SQUEUE_NAMES\n"
+    prelude = (
+        "unset SQUEUE_STATES SQUEUE_PARTITION SQUEUE_ACCOUNT SQUEUE_QOS SQUEUE_NAMES "
+        "SQUEUE_LICENSES\n"
+    )
     # One sentence, with "job submit limit" in it, is said for every limit. If the limit's name
     # stands before it, waiting helps only where that is one of submission (QOSMaxSubmit...).
     limit = re.compile(
