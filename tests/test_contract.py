@@ -23,6 +23,16 @@ def ran(place: Place, run: Path) -> dict[str, int]:
     }
 
 
+OWN_OUTPUT = """#!/bin/sh
+#$ -o my.out
+#$ -j y
+#SBATCH --output=my.out
+echo run >> ran.0
+echo deep trouble >&2
+exit 4
+"""
+
+
 def one_of_each(root: Path) -> Path:
     """A chain, a failure with a dependent, a file written in mid-run, odd names, results."""
     return make(
@@ -36,6 +46,8 @@ def one_of_each(root: Path) -> Path:
             "b/qsub.dependency.0": "",
             "b/qsub.1": job("", "1"),
             "b/qsub.dependency.1": "qsub.finished.0\n",
+            "d/qsub.0": OWN_OUTPUT,
+            "d/qsub.dependency.0": "",
             "c/qsub.0": job("echo > half; while [ ! -f seen ]; do sleep 0.2; done"),
             "c/qsub.dependency.0": "",
             "c/qsub.1": job("echo > seen", "1"),
@@ -56,6 +68,7 @@ def test_a_tree_with_everything_comes_to_its_right_end(place: Place, tmp_path: P
         "a/qsub.0": ["started", "finished"],
         "a/qsub.lda": ["started", "finished"],
         "b/qsub.0": ["started", "failed"],
+        "d/qsub.0": ["started", "failed"],
         "c/qsub.0": ["started", "finished"],
         "c/qsub.1": ["started", "finished"],
         "it's odd; $(x)/qsub.0": ["started", "finished"],
@@ -70,6 +83,7 @@ def test_a_tree_with_everything_comes_to_its_right_end(place: Place, tmp_path: P
     why = place.jobauto("why", "b/0", str(run)).stdout.splitlines()
     assert why[0].startswith("b/qsub.0 is failed: exit-3")
     assert "  about to break" in why[1:]
+    assert "  deep trouble" in place.jobauto("why", "d/0", str(run)).stdout.splitlines()
     assert "it needs b/qsub.0, which failed" in place.jobauto("why", "b/1", str(run)).stdout
 
 

@@ -64,8 +64,9 @@ class Observe:
 
     def _autopsy(self, suspect: Suspect) -> str:
         attempt, folder = suspect.attempt, quoting.path(suspect.attempt.job.folder)
-        tails = f'for f in {self.dialect.outputs(suspect.jobid)}; do [ -s "$f" ] || continue; '
-        tails += f'echo "==> $f"; tail -n {TAIL_LINES} "$f"; done'
+        outputs = self.dialect.outputs(suspect.jobid, quoting.word(f"qsub.{attempt.job.id}"))
+        tails = f'for f in {outputs}; do [ -f "$f" ] && [ -s "$f" ] || continue; '
+        tails += f'echo "==> $f"; tail -n {TAIL_LINES} -- "$f"; done'
         return (
             f'claim="$root/$claims/{attempt.token}"\necho "@ending {suspect.jobid}"\n'
             f"{_ask(self.dialect.autopsy(suspect.jobid))}\n"

@@ -68,8 +68,11 @@ class Dialect(ABC):
         return {}
 
     @abstractmethod
-    def outputs(self, jobid: str) -> str:
-        """Shell patterns of the files in the job's folder that hold its stdout and stderr."""
+    def outputs(self, jobid: str, script: str) -> str:
+        """Shell words for the files with a job's stdout and stderr, seen from its folder.
+
+        Those that the scheduler names by itself, and those which `script` (quoted) asks for.
+        """
 
 
 def only_match(pattern: re.Pattern[str], text: str) -> str | None:

@@ -99,5 +99,5 @@ class Local(Dialect):
         code = only_match(re.compile(r"(\d+)"), text)
         return Ending(int(code)) if code else Ending(None, "no exit code: killed, or a reboot")
 
-    def outputs(self, jobid: str) -> str:
+    def outputs(self, jobid: str, script: str) -> str:
         return f"*.[oe]{jobid.partition('-')[0]}"

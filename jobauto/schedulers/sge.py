@@ -89,8 +89,9 @@ class GridEngine(Dialect):
         reason = f"failed {failed} {words}".strip() if failed else ""
         return Ending(exit_code or (None if reason else exit_code), reason)
 
-    def outputs(self, jobid: str) -> str:
-        return f"*.[oe]{jobid}"
+    def outputs(self, jobid: str, script: str) -> str:
+        asked = f"sed -n 's/^#\\$  *-[oe]  *\\([^ ]*\\).*/\\1/p' {script}"
+        return f"*.[oe]{jobid} $({asked})"
 
 
 def _state(code: str) -> Queued:

@@ -101,5 +101,8 @@ class Slurm(Dialect):
         exit_code = int(code) if code.isdecimal() else None
         return Ending(exit_code or (None if words else exit_code), ", ".join(words))
 
-    def outputs(self, jobid: str) -> str:
-        return f"*[!0-9]{jobid}.out *[!0-9]{jobid}.err *[!0-9]{jobid}.log *.[oe]{jobid}"
+    def outputs(self, jobid: str, script: str) -> str:
+        names = r"-e 's/^#SBATCH  *-[oe][= ]*//p' -e 's/^#SBATCH  *--output[= ]*//p'"
+        asked = f"sed -n {names} -e 's/^#SBATCH  *--error[= ]*//p' {script} | "
+        asked += f"sed -e 's/[ ].*//' -e 's/%[jA]/{jobid}/g'"
+        return f"*[!0-9]{jobid}.out *[!0-9]{jobid}.err *[!0-9]{jobid}.log *.[oe]{jobid} $({asked})"
