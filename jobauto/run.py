@@ -205,6 +205,14 @@ def _partial(folder: Path) -> Path:
 
 def create(settings: Settings, run: Run, found: Tree) -> None:
     """Make the dated copy with its placeholders replaced; it appears whole or not at all."""
+    try:
+        _create(settings, run, found)
+    except OSError as error:
+        what = f"the dated copy cannot be made: {error.strerror or error}"
+        raise UserError(what, str(run.folder), "put this right, then start again") from error
+
+
+def _create(settings: Settings, run: Run, found: Tree) -> None:
     folder, fill, init = run.folder, run.filler(), settings.ldir / "init"
     partial = tree.copy(init, folder)
     try:

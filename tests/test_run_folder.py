@@ -240,7 +240,7 @@ def test_a_run_that_cannot_be_made_leaves_nothing_behind(
     make(tmp_path / "init", GOOD)
     with monkeypatch.context() as broken:
         broken.setattr(where, what, full_disk)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(UserError, match="cannot be made: No space left"):
             made(tmp_path)
     assert os.listdir(tmp_path) == ["init"]
 
