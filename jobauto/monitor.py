@@ -127,7 +127,8 @@ class Monitor:
     def _settle(self, entry: Entry, verdict: Verdict, seen: Seen) -> None:
         name, date = entry.job.name, self.clock.date()
         self._unclaimed.discard(name)
-        self.ledger.settle(name, verdict.what, date, verdict.detail)
+        left = verdict.what == "finished" and entry.jobid not in seen.queue
+        self.ledger.settle(name, verdict.what, date, verdict.detail, left)
         if verdict.what == "putback":
             wait = self.limits.hit(self.clock.elapsed())
             log.warning("the queue is full, next try in %.0f s: %s", wait, verdict.detail)
@@ -135,7 +136,7 @@ class Monitor:
         self._to_fetch.add(entry.job.folder)
         if verdict.what == "finished":
             log.info("%s finished", quoting.shown(name))
-            if entry.jobid in seen.queue:
+            if not left:
                 self.ledger.linger(entry)
             self.queue(self.graph.arrived(entry.job.marker))
             return

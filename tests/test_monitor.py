@@ -417,6 +417,13 @@ def test_a_finished_job_stays_in_qsub_now_until_the_queue_drops_it(
     assert (w.folder / "qsub.now").read_text() == ""
 
 
+def test_a_finished_run_has_nothing_left_to_kill(world: Callable[..., World]) -> None:
+    w = world(CHAIN)
+    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=60, writes={5: "qsub.finished.0"})
+    assert w.finish() == DONE
+    assert w.monitor().ledger.lingering == {}
+
+
 def test_once_looks_and_submits_and_proves_an_absence(world: Callable[..., World]) -> None:
     w = world(CHAIN)
     w.cluster.plans["a/qsub.1"] = FakeJob(succeeds=False)

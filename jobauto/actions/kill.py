@@ -104,7 +104,7 @@ def _settle(entry: Entry, ledger: Ledger, answer: Killed, date: str, outcome: Ou
     name = entry.job.name
     claim = answer.claims.get(entry.attempt.token) if entry.attempt else None
     if entry.jobid and entry.job.marker in answer.markers:
-        ledger.settle(name, "finished", date)
+        ledger.settle(name, "finished", date, left=entry.jobid not in answer.queue)
         outcome.finished.append(name)
     elif not entry.jobid and (claim is None or not claim.answered):
         ledger.settle(name, "unsure", date, "killed-while-being-submitted")

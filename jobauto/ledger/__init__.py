@@ -172,8 +172,11 @@ class Ledger:
             self._changed = True
         attempts.append(self.log, date, lines)
 
-    def settle(self, name: str, what: str, date: str, detail: str = "") -> None:
-        """Give the open attempt its verdict, one of attempts.SETTLED; `save` writes it."""
+    def settle(self, name: str, what: str, date: str, detail: str = "", left: bool = False) -> None:
+        """Give the open attempt its verdict, one of attempts.SETTLED; `save` writes it.
+
+        `left`: the queue does not name the job any more.
+        """
         entry = self.entries[name]
         assert entry.attempt
         entry.open = False
@@ -181,7 +184,7 @@ class Ledger:
         if what != "putback":
             entry.words.append(Word(what, date, detail))
             self._changed = True
-        pairs = (("reason", detail),) if detail else ()
+        pairs = ((("reason", detail),) if detail else ()) + ((("left", "yes"),) if left else ())
         self._closing.append(Line(what, name, entry.attempt.number, pairs))
 
     def say(self, name: str, word: Word) -> None:

@@ -6,7 +6,8 @@
 
 `intent` is on disk before anything is sent. The verdicts `finished failed killed unsure` are
 written after quelist has them, `putback` (refused for a limit, may be tried again) and `left`
-(the queue no longer names a job whose marker came earlier) as they are.
+(the queue no longer names a job whose marker came earlier) as they are. `finished … left=yes`: the
+queue did not name the job any more when its marker was seen.
 """
 
 from __future__ import annotations
@@ -105,6 +106,6 @@ def _note(
     if what == "accepted":
         last.jobid, last.accepted = pairs.get("jobid", ""), date
     elif what in SETTLED:
-        last.verdict = what
+        last.verdict, last.left = what, "left" in pairs
     elif what == "left":
         last.left = True
