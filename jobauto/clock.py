@@ -7,6 +7,11 @@ import time
 from jobauto.model import stamp
 
 
+def growing(times: int, first: float, longest: float) -> float:
+    """Seconds to wait after so many failures before this one: doubled each time, up to a limit."""
+    return min(longest, first * 2.0 ** min(times, 10))
+
+
 class Clock:
     """The machine's own clock; tests pass another."""
 

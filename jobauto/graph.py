@@ -129,6 +129,13 @@ class Graph:
                 (self._markers if file in self.makers else self._files)[name].add(file)
                 self._sort_in(name)
 
+    def set_done(self, markers: set[str]) -> None:
+        """Of all markers of known jobs, just these count as existing."""
+        for marker in self.present & self.makers.keys() - markers:
+            self.departed(marker)
+        for marker in sorted(markers):
+            self.arrived(marker)
+
     def satisfied(self, name: str) -> bool:
         """Nothing that must exist is missing, and no file is in the way as far as known."""
         if self.held(name) or self._markers[name] or self._files[name]:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from jobauto.errors import DONE, GAVE_UP, SOME_FAILED, Interrupted, NoConnection, RemoteError
+from jobauto.clock import growing
+from jobauto.errors import DONE, GAVE_UP, SOME_FAILED, NoConnection, RemoteError
 from jobauto.host import Runner
 from jobauto.monitor import Monitor
 
@@ -32,13 +33,13 @@ class Link:
 
     def failed(self, error: Exception, date: str) -> float:
         """Note a failure; the seconds to wait, growing, with jitter against herds of monitors."""
-        first, longest = BACK_OFF
+        wait = growing(self.failures, *BACK_OFF) * self.dice.uniform(0.7, 1.3)
         self.failures += 1
         self.lost = self.lost or isinstance(error, NoConnection)
         if self.trouble != str(error):
             log.warning("%s; trying again", error)
         self.trouble, self.since = str(error), self.since or date
-        return min(longest, first * 2.0 ** min(self.failures - 1, 10)) * self.dice.uniform(0.7, 1.3)
+        return wait
 
     def works(self) -> None:
         if self.trouble:
@@ -85,7 +86,7 @@ def _show(show: Callable[[Monitor, Link], None], monitor: Monitor, link: Link) -
 
 
 def _bad(monitor: Monitor) -> bool:
-    return any(s.final and not s.done for s in monitor.states().values())
+    return any(state.bad for state in monitor.states().values())
 
 
 def _exit_code(monitor: Monitor) -> int:
@@ -114,14 +115,3 @@ def stopping(runner: Runner) -> Iterator[None]:
     finally:
         for number, action in before.items():
             signal.signal(number, action)
-
-
-def pauser(runner: Runner) -> Callable[[float], None]:
-    """Waiting that a signal ends with Interrupted."""
-
-    def pause(seconds: float) -> None:
-        runner.pause(seconds)
-        if runner.stopped:
-            raise Interrupted()
-
-    return pause

@@ -75,6 +75,11 @@ class State(Enum):
         """Dependents may start."""
         return self in (State.FINISHED, State.SKIPPED)
 
+    @property
+    def bad(self) -> bool:
+        """Ended, and dependents can never start."""
+        return self.final and not self.done
+
 
 class Queued(Enum):
     """What a scheduler says of a job that it still knows; all of them mean "still there"."""

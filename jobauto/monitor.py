@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from jobauto import quoting
-from jobauto.clock import Clock
+from jobauto.clock import Clock, growing
 from jobauto.graph import Graph
 from jobauto.host import Host
 from jobauto.judge import Verdict, accepted, judge
@@ -45,8 +45,7 @@ class Limits:
 
     def hit(self, elapsed: float) -> float:
         """Note a refusal for a limit; the seconds to wait."""
-        first, longest = AFTER_LIMIT
-        wait = min(longest, first * 2.0 ** min(self.hits, 10))
+        wait = growing(self.hits, *AFTER_LIMIT)
         self.hits += 1
         self.until = max(self.until, elapsed + wait)
         return wait
@@ -79,7 +78,7 @@ class Monitor:
         self.decide(self.seen)
         self.record()
         if self.submit():
-            self.record()
+            self.ledger.save(self.clock.date())  # qstat has not changed
         self.fetch()
 
     def observe(self) -> Seen:

@@ -164,11 +164,7 @@ def _take_as_done(monitor: Monitor, markers: set[str]) -> None:
 def _fill_queue(monitor: Monitor) -> None:
     """Tell the graph what is done, and queue what waits for nothing."""
     graph, entries = monitor.graph, monitor.ledger.entries
-    done = {e.job.marker for e in entries.values() if e.state.done}
-    for marker in graph.present & graph.makers.keys() - done:
-        graph.departed(marker)
-    for marker in sorted(done):
-        graph.arrived(marker)
+    graph.set_done(monitor.ledger.done())
     for name in entries.keys() & graph.jobs.keys():
         if graph.satisfied(name) or entries[name].state.final:
             graph.released(name)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jobauto import lock
-from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.ledger import Entry, Ledger, files
 from jobauto.lock import Holder
@@ -26,9 +25,7 @@ class Status:
     states: dict[str, State]
     culprits: dict[str, str]  # blocked job -> the job that failed
     queue: dict[str, InQueue]
-    queue_text: str
     monitor: Holder | None  # who watches the run now
-    warnings: list[UserError] = field(default_factory=list)
 
     def counts(self) -> dict[State, int]:
         """How many jobs are in each state."""
@@ -70,31 +67,27 @@ def count(states: Iterable[State]) -> dict[State, int]:
 def status(folder: Path) -> Status:
     """The status of the run in `folder`; works on a run that nobody watches, too."""
     run = open_run(folder)
-    _, graph, problems = survey(run.folder)
+    _, graph, _ = survey(run.folder)
     ledger = Ledger(run.folder, run.id)
     ledger.recover()
-    graph.present -= graph.makers.keys()
-    for entry in ledger.entries.values():
-        if entry.state.done:
-            graph.arrived(entry.job.marker)
-    queue, text = last_queue(run)
+    graph.set_done(ledger.done())
+    queue = last_queue(run)
     held_by = lock.holder(run.private)
     watched = held_by if held_by and (held_by.process() or not held_by.here) else None
     states, culprits = all_states(graph, ledger.entries, bool(watched))
-    return Status(run, graph, ledger.entries, states, culprits, queue, text, watched, problems)
+    return Status(run, graph, ledger.entries, states, culprits, queue, watched)
 
 
-def last_queue(run: Run) -> tuple[dict[str, InQueue], str]:
-    """What the scheduler last said, from the file `qstat`: JOBID to its line, and the text."""
+def last_queue(run: Run) -> dict[str, InQueue]:
+    """What the scheduler last said, from the file `qstat`: JOBID to its line."""
     path = run.folder / "qstat"
     if not path.exists() or not run.scheduler:
-        return {}, ""
-    text = files.read(path)
+        return {}
     try:
-        jobs = DIALECTS[run.scheduler].parse(text.partition("\n")[2])
+        jobs = DIALECTS[run.scheduler].parse(files.read(path).partition("\n")[2])
     except Unreadable:
-        jobs = []
-    return {job.jobid: job for job in jobs}, text
+        return {}
+    return {job.jobid: job for job in jobs}
 
 
 def all_states(
@@ -106,7 +99,7 @@ def all_states(
     job that waits for a file which nobody is left to make is blocked by itself.
     """
     states = {name: entry.state for name, entry in entries.items()}
-    stuck = [n for n, s in states.items() if s.final and not s.done and n in graph.jobs]
+    stuck = [n for n, s in states.items() if s.bad and n in graph.jobs]
     culprits = graph.blocked_by(stuck)
     moving = any(s in (State.STARTED, State.SUBMITTING) for s in states.values())
     for name in graph.jobs:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobauto import quoting, run
 from jobauto.clock import Clock
-from jobauto.errors import DONE, UserError
+from jobauto.errors import DONE
 from jobauto.host import Runner
 from jobauto.host.transfer import push_command
 from jobauto.model import Job
@@ -55,8 +55,6 @@ def _dialect(chosen: Settings, folder: Path) -> Dialect:
     host = open_host(plan, Runner(), mirrored=chosen.rdir is not None)
     try:
         found = host.ask(probe.Probe(".", make=False))
-    except UserError as error:
-        raise UserError(str(error), hint="or name it: --scheduler NAME") from None
     finally:
         host.close()
     return probe.choose(chosen.scheduler, found, host.name)

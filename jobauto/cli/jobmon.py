@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from jobauto import __version__
+from jobauto.actions.status import status
 from jobauto.cli import show
 from jobauto.cli.dry_run import dry_run
 from jobauto.clock import Clock
 from jobauto.errors import DONE, Interrupted, JobautoError
 from jobauto.host import Runner
-from jobauto.loop import loop, pauser, stopping
+from jobauto.loop import loop, stopping
 from jobauto.options import Parser, add_settings
 from jobauto.run import Run
 from jobauto.start import monitoring
@@ -82,7 +82,7 @@ def _run(given: dict[str, object]) -> int:
             return DONE
         done_before = dict(runner.calls)
         try:
-            code = loop(monitor, chosen.interval, pauser(runner), screen.progress, chosen.once)
+            code = loop(monitor, chosen.interval, runner.pause, screen.progress, chosen.once)
         except Interrupted:
             screen.end()
             folder = show.short(monitor.run.folder)
@@ -92,11 +92,5 @@ def _run(given: dict[str, object]) -> int:
         screen.end()
         calls = {k: n - done_before.get(k, 0) for k, n in runner.calls.items()}
         log.info("looked %d times; processes started: %s", monitor.ticks, calls)
-    _summary(monitor.run.folder, screen)
+    show.print_status(status(monitor.run.folder), screen.console)
     return code
-
-
-def _summary(folder: Path, screen: show.Screen) -> None:
-    from jobauto.actions.status import status
-
-    show.print_status(status(folder), screen.console)

@@ -124,7 +124,7 @@ def _list(templates: list[Template], console: Console) -> None:
 def status(arguments: argparse.Namespace, console: Console) -> int:
     """`jobauto status`: 0 all finished or still going well, 1 something failed."""
     found = statuses.status(chosen_run(arguments.run))
-    bad = any(s.final and not s.done for s in found.states.values())
+    bad = any(state.bad for state in found.states.values())
     if arguments.json:
         print(json.dumps(statuses.as_data(found), indent=1))
     else:

@@ -40,8 +40,9 @@ class Runner:
         self.stopped = False
 
     def pause(self, seconds: float) -> None:
-        """Wait, unless stopped."""
-        self._stop.wait(seconds)
+        """Wait; Interrupted if stopped before or meanwhile."""
+        if self._stop.wait(seconds):
+            raise Interrupted()
 
     def run(self, argv: Sequence[str], text: str = "", timeout: float = 60.0) -> Answer:
         """Run a program with `text` on its stdin. A process that is stopped may have done

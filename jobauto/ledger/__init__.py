@@ -136,6 +136,10 @@ class Ledger:
         """Jobs that wait in quelist for room, in its order."""
         return [name for name, entry in self.entries.items() if entry.state is State.READY]
 
+    def done(self) -> set[str]:
+        """The markers of jobs that are done."""
+        return {entry.job.marker for entry in self.entries.values() if entry.state.done}
+
     def in_flight(self) -> list[Entry]:
         """Jobs that hold a slot: submitted, or perhaps submitted, and without a verdict."""
         return list(self._in_flight.values())

@@ -58,7 +58,6 @@ class Kill:
         parts = [
             self.dialect.prelude,
             CLAIM_FUNCTIONS,
-            't() { [ -e "$2" ] && echo "@t $1"; }',
             _VOID,
             'mkdir -p "$root/$claims"',
             *(f"void {attempt.token}" for attempt in self.doubtful),

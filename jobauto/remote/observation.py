@@ -52,7 +52,6 @@ class Observe:
         parts = [
             self.dialect.prelude,
             CLAIM_FUNCTIONS,
-            't() { [ -e "$2" ] && echo "@t $1"; }',
             "echo @queue",
             _ask(self.dialect.query(self.jobids)),
             f"echo @tokens\n{_ask(tokens)}" if tokens else "",
