@@ -85,7 +85,7 @@ def _given_up(claim: Claim, dialect: Dialect) -> Verdict:
         return Verdict("unsure", "submission-cut-off")
     if claim.exit_code == 0:
         return Verdict("unsure", quoting.slug(f"no JOBID in: {said}"))
-    if dialect.limit.search(said):
+    if dialect.lost.search(said) or dialect.limit.search(said):
         return Verdict("putback", quoting.slug(said))
     if claim.exit_code == TIMED_OUT:
         return Verdict("unsure", "no-answer-in-time")

@@ -501,9 +501,6 @@ SBATCH = "sbatch: error: Batch job submission failed: "
 # VIOLATES as in issue 2854 of BSC-ES/autosubmit. Grid Engine's: recorded, or msg_qmaster.h.
 NOT_NOW = [
     ("slurm", "MaxJobCount", recorded("slurm-22.05/sbatch-full").err),
-    ("slurm", "controller stopped", recorded("slurm-22.05/sbatch-unreachable").err),
-    ("slurm", "controller frozen", recorded("slurm-22.05/sbatch-timed-out").err),
-    ("slurm", "munge stopped", recorded("slurm-22.05/sbatch-no-munge").err),
     ("slurm", "partition closed", recorded("slurm-22.05/sbatch-partition-inactive").err),
     ("slurm", "QOS", "sbatch: error: QOSMaxSubmitJobPerUserLimit\n" + VIOLATES),
     ("slurm", "QOS of a group", "sbatch: error: QOSGrpSubmitJobsLimit\n" + VIOLATES),
@@ -512,15 +509,20 @@ NOT_NOW = [
     ("slurm", "some limit, not said which", VIOLATES),
     ("slurm", "behind a banner", MOTD + VIOLATES),
     ("slurm", "gave up after retries", SBATCH + "Resource temporarily unavailable\n"),
-    ("slurm", "answer lost", SBATCH + "Zero Bytes were transmitted or received\n"),
-    ("slurm", "link lost", SBATCH + "Transport endpoint is not connected\n"),
-    ("slurm", "standby", SBATCH + "Slurm backup controller in standby mode\n"),
     ("slurm", "its disk is full", SBATCH + "I/O error writing script/environment to file\n"),
     ("sge", "max_u_jobs", recorded("sge-8.1.9/qsub-limit-of-user").err),
     ("sge", "max_jobs", recorded("sge-8.1.9/qsub-limit-of-cluster").err),
+    ("sge", "older words", "job rejected: Only 75 jobs are allowed per user\n"),
+]
+LOST = [
+    ("slurm", "controller stopped", recorded("slurm-22.05/sbatch-unreachable").err),
+    ("slurm", "controller frozen", recorded("slurm-22.05/sbatch-timed-out").err),
+    ("slurm", "munge stopped", recorded("slurm-22.05/sbatch-no-munge").err),
+    ("slurm", "answer lost", SBATCH + "Zero Bytes were transmitted or received\n"),
+    ("slurm", "link lost", SBATCH + "Transport endpoint is not connected\n"),
+    ("slurm", "standby", SBATCH + "Slurm backup controller in standby mode\n"),
     ("sge", "qmaster stopped", recorded("sge-8.1.9/qsub-unreachable").err),
     ("sge", "qmaster frozen", recorded("sge-8.1.9/qsub-hung").err),
-    ("sge", "older words", "job rejected: Only 75 jobs are allowed per user\n"),
     ("sge", "answer late", "failed receiving gdi request response for mid=1 (got syncron message "
      "receive timeout error).\n"),
     ("sge", "no contact", 'error: unable to contact qmaster using port 6444 on host "vm"\n'),
@@ -549,13 +551,30 @@ NEVER = [
 
 
 @rows("said", table=NOT_NOW)
-def test_a_limit_and_a_busy_server_mean_later(dialect: Dialect, said: str) -> None:
+def test_a_limit_means_later(dialect: Dialect, said: str) -> None:
     assert dialect.limit.search(said)
+    assert not dialect.lost.search(said)
+
+
+@rows("said", table=LOST)
+def test_trouble_on_the_way_leaves_open_whether_the_job_was_accepted(
+    dialect: Dialect, said: str
+) -> None:
+    assert dialect.lost.search(said)
+
+
+@pytest.mark.parametrize("name", ["slurm", "sge"])
+def test_trouble_on_the_way_counts_more_than_a_limit(name: str) -> None:
+    """sbatch tries again by itself after a limit, and may lose the answer to that."""
+    dialect = DIALECTS[name]
+    limits, losses = ([row[2] for row in t if row[0] == name] for t in (NOT_NOW, LOST))
+    assert all(dialect.lost.search(f"{a}{b}") for a in limits for b in losses)
 
 
 @rows("said", table=NEVER)
 def test_a_refusal_that_no_waiting_cures_means_never(dialect: Dialect, said: str) -> None:
     assert not dialect.limit.search(said)
+    assert not dialect.lost.search(said)
 
 
 # --- ending jobs, and how they ended --------------------------------------------------------------
@@ -776,7 +795,7 @@ def test_every_dialect_has_rows_in_every_table(dialect: Dialect) -> None:
     tables |= {"no answer": NO_ANSWER, "endings": ENDINGS}
     if dialect.name != "local":
         tables |= {"states": STATES, "unknown": UNKNOWN, "kills": KILLS}
-        tables |= {"not now": NOT_NOW, "never": NEVER}
+        tables |= {"not now": NOT_NOW, "lost": LOST, "never": NEVER}
     if not dialect.lists_tokens:
         tables |= {"tokens": TOKENS, "no tokens": NO_TOKENS}
     empty = [name for name, table in tables.items() if dialect.name not in {r[0] for r in table}]

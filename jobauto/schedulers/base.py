@@ -28,8 +28,11 @@ class Dialect(ABC):
     lists_tokens: bool = False
     #: lines on stderr that do not put an answer in doubt
     harmless = re.compile(r"(?!)")
-    #: a refusal that means "not now" (a limit, a busy server) rather than "never"
+    #: a refusal by policy that means "not now" rather than "never": nothing was accepted
     limit = re.compile(r"(?!)")
+    #: trouble on the way to the server or back: the job may have been accepted all the same.
+    #: Where a text shows both, this one counts
+    lost = re.compile(r"(?!)")
 
     @abstractmethod
     def submit(self, script: str, token: str) -> str:

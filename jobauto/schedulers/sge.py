@@ -27,8 +27,11 @@ class GridEngine(Dialect):
         "qstat -help 2>&1 | head -n 1 | grep -Eq '^(SGE|UGE|AGE|GE|OGS|OCS|Grid Engine|Sun)'"
     )
     limit = re.compile(
-        r"jobs? (?:are )?allowed per|maximum number of jobs|job limit|please try again"
-        r"|unable to (?:send|receive) message|unable to contact qmaster|can.t get answer"
+        r"jobs? (?:are )?allowed per|maximum number of jobs|job limit|please try again",
+        re.IGNORECASE,
+    )
+    lost = re.compile(
+        r"unable to (?:send|receive) message|unable to contact qmaster|can.t get answer"
         r"|got \w+(?: \w+)* (?:error|timeout)|commlib error|gdi request",
         re.IGNORECASE,
     )

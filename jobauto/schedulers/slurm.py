@@ -49,8 +49,11 @@ class Slurm(Dialect):
     limit = re.compile(
         r"(?:QOS|Assoc)\w*Submit|\A(?!(?s:.*)(?:QOS|Assoc)[MG]\w+)(?s:.*)job submit limit"
         r"|job limit|temporarily unable to accept|temporarily unavailable|try again"
-        r"|partition not available|I/O error writing script"
-        r"|Socket timed out|not responding|Unable to contact slurm|standby mode"
+        r"|partition not available|I/O error writing script",
+        re.IGNORECASE,
+    )
+    lost = re.compile(
+        r"Socket timed out|not responding|Unable to contact slurm|standby mode"
         r"|Transport endpoint|Connection (?:refused|timed out)|Zero Bytes were transmitted"
         r"|Munge encode failed|Protocol authentication error",
         re.IGNORECASE,
