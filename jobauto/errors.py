@@ -3,7 +3,8 @@
     JobautoError
     ├── UserError       bad usage, a bad tree, a file that cannot be read    exit 2
     ├── RemoteError     the remote cannot be used                            exit 4
-    │   ├── NoConnection    no link, or no login
+    │   ├── NoConnection    no link
+    │   │   └── NeedsLogin  a person has to log in, or to decide about a host key
     │   └── CouldNotAsk     the link is there, the answer is not
     └── Interrupted     a person stopped the monitor                         exit 3
 
@@ -60,7 +61,11 @@ class RemoteError(JobautoError):
 
 
 class NoConnection(RemoteError):
-    """There is no link to the remote, or it does not let us in."""
+    """There is no link to the remote."""
+
+
+class NeedsLogin(NoConnection):
+    """The remote does not let us in without a person: a code, a key, a changed host key."""
 
 
 class CouldNotAsk(RemoteError):

@@ -1,22 +1,26 @@
 """All transitions of a job in flight, in one pure function: (entry, look, dialect) -> verdict.
 
-| known of the attempt        | seen                                    | verdict              |
-|-----------------------------|-----------------------------------------|----------------------|
-| JOBID                       | marker                                  | finished             |
-| JOBID                       | queue names it                          | none, absences to 0  |
-| JOBID                       | gone, less than twice                   | none, absences + 1   |
-| JOBID                       | gone twice, no marker                   | failed               |
-| no JOBID                    | queue shows its token                   | accepted             |
-| no JOBID                    | claim holds an answer with a JOBID      | accepted             |
-| no JOBID                    | marker written after its claim          | finished             |
-| no JOBID                    | no claim                                | none: send it again  |
-| no JOBID                    | submitting shell still runs             | none                 |
-| no JOBID                    | token not in the queue, less than twice | none, absences + 1   |
-| no JOBID, refused: limit    | token not in the queue twice            | put back             |
-| no JOBID, refused otherwise | token not in the queue twice            | failed               |
-| no JOBID, no clear answer   | token not in the queue twice            | unsure               |
+| known of the attempt        | seen                                     | verdict              |
+|-----------------------------|------------------------------------------|----------------------|
+| JOBID                       | marker                                   | finished             |
+| JOBID                       | queue names it, with our token or none   | none                 |
+| JOBID                       | gone, less than twice                    | none, one absence    |
+| JOBID                       | gone twice, scheduler says: ended badly  | failed               |
+| JOBID                       | gone twice and for `Patience.marker`     | failed               |
+| no JOBID                    | queue shows its token                    | accepted             |
+| no JOBID                    | claim holds an answer with a JOBID       | accepted             |
+| no JOBID                    | marker written after its claim           | finished             |
+| no JOBID                    | no claim                                 | none: send it again  |
+| no JOBID                    | submitting shell still runs              | none                 |
+| no JOBID                    | token not in the queue, less than twice  | none, one absence    |
+| no JOBID, refused: limit    | token not in the queue twice             | put back             |
+| no JOBID, refused otherwise | token not in the queue twice             | failed               |
+| no JOBID, lost on the way   | the same, and for `Patience.lost`        | put back             |
+| no JOBID, no clear answer   | the same, and for `Patience.lost`        | unsure               |
 
-No clear answer: none at all, one without a JOBID, or a command that hung and was ended.
+Lost on the way: the scheduler's program had trouble to reach the scheduler, which may get its
+message yet. No clear answer: none at all, one without a JOBID, or a command that was ended as it
+hung.
 """
 
 from __future__ import annotations
@@ -33,59 +37,101 @@ PROOF = 2  # trustworthy looks without the job that make it gone
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: how late a marker may become visible (network file systems), and how late a
+    scheduler may still take a submission that it did not answer clearly."""
+
+    marker: float = 90.0
+    lost: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """In how many trustworthy looks in a row a job was not to be found, and since when."""
+
+    looks: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What is now known of an attempt: `what` is accepted (with `detail` its JOBID), finished,
-    failed, unsure (with a reason), putback, or '' for nothing new."""
+    failed, unsure (with a reason), putback, or '' for nothing new (with its absence, if any)."""
 
     what: str = ""
     detail: str = ""
-    absences: int = 0
+    absence: Absence | None = None
 
 
-def judge(entry: Entry, seen: Seen, dialect: Dialect, absences: int) -> Verdict:
-    """The verdict on an entry in flight after one more look; `absences` counts earlier ones."""
-    if entry.jobid:
-        return _submitted(entry, seen, absences)
-    return _doubtful(entry, seen, dialect, absences)
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Gives verdicts at the moment `now` (seconds that never go back)."""
+
+    dialect: Dialect
+    patience: Patience
+    now: float
+
+    def verdict(self, entry: Entry, seen: Seen, before: Absence | None) -> Verdict:
+        """The verdict on an entry in flight after one more look; `before`: its absence so far."""
+        absence = Absence(before.looks + 1, before.since) if before else Absence(1, self.now)
+        if entry.jobid:
+            return self._submitted(entry, seen, absence)
+        return self._doubtful(entry, seen, before, absence)
+
+    def _submitted(self, entry: Entry, seen: Seen, absence: Absence) -> Verdict:
+        assert entry.attempt
+        if entry.job.marker in seen.there:
+            return Verdict("finished")
+        if seen.names(entry.jobid, entry.attempt.token):
+            return Verdict()
+        ending = seen.endings.get(entry.jobid, Ending())
+        patience = self.patience.marker if self.dialect.elsewhere and not ending.bad else 0.0
+        if entry.job.marker not in seen.missing or not self._proven(absence, patience):
+            return Verdict(absence=absence)
+        return Verdict("failed", reason(ending))
+
+    def _doubtful(
+        self, entry: Entry, seen: Seen, before: Absence | None, absence: Absence
+    ) -> Verdict:
+        assert entry.attempt
+        claim = seen.claims.get(entry.attempt.token)
+        jobid = seen.by_token(entry.attempt.token)
+        if jobid:
+            return Verdict("accepted", jobid)
+        if claim is None:
+            return Verdict(absence=before)
+        jobid = accepted(claim, self.dialect)
+        if jobid:
+            return Verdict("accepted", jobid)
+        if claim.begun and entry.job.marker in seen.there:
+            return Verdict("finished")
+        if (claim.alive and not claim.answered) or not seen.tokens_known:
+            return Verdict(absence=before)
+        if not self._proven(absence, 0.0 if _refused(claim, self.dialect) else self.patience.lost):
+            return Verdict(absence=absence)
+        return _given_up(claim, self.dialect)
+
+    def _proven(self, absence: Absence, patience: float) -> bool:
+        return absence.looks >= PROOF and self.now - absence.since >= patience
 
 
-def _submitted(entry: Entry, seen: Seen, absences: int) -> Verdict:
-    if entry.job.marker in seen.there:
-        return Verdict("finished")
-    if entry.jobid in seen.queue:
-        return Verdict()
-    if entry.job.marker not in seen.missing or absences + 1 < PROOF:
-        return Verdict(absences=absences + 1)
-    return Verdict("failed", reason(seen.endings.get(entry.jobid, Ending())))
+def _said(claim: Claim) -> str:
+    return claim.err + claim.out
 
 
-def _doubtful(entry: Entry, seen: Seen, dialect: Dialect, absences: int) -> Verdict:
-    assert entry.attempt
-    claim = seen.claims.get(entry.attempt.token)
-    jobid = seen.by_token(entry.attempt.token)
-    if jobid:
-        return Verdict("accepted", jobid)
-    if claim is None:
-        return Verdict(absences=absences)
-    jobid = accepted(claim, dialect)
-    if jobid:
-        return Verdict("accepted", jobid)
-    if claim.begun and entry.job.marker in seen.there:
-        return Verdict("finished")
-    if (claim.alive and not claim.answered) or not seen.tokens_known:
-        return Verdict(absences=absences)
-    if absences + 1 < PROOF:
-        return Verdict(absences=absences + 1)
-    return _given_up(claim, dialect)
+def _refused(claim: Claim, dialect: Dialect) -> bool:
+    """The scheduler itself said no, clearly."""
+    clear = claim.answered and claim.exit_code not in (0, TIMED_OUT)
+    return clear and not dialect.lost.search(_said(claim))
 
 
 def _given_up(claim: Claim, dialect: Dialect) -> Verdict:
-    said = claim.err + claim.out
+    said = _said(claim)
     if not claim.answered:
         return Verdict("unsure", "submission-cut-off")
     if claim.exit_code == 0:
         return Verdict("unsure", quoting.slug(f"no JOBID in: {said}"))
-    if dialect.lost.search(said) or dialect.limit.search(said):
+    if dialect.limit.search(said) or dialect.lost.search(said):
         return Verdict("putback", quoting.slug(said))
     if claim.exit_code == TIMED_OUT:
         return Verdict("unsure", "no-answer-in-time")

@@ -1,14 +1,23 @@
-"""One monitor a run: a lock that dies with its process, and a note of who holds it."""
+"""One monitor a run: a lock that dies with its process, and a note of who holds it.
+
+The lock (flock) tells on one machine, and on file systems that carry it to others. For those that
+do not, the note gives a sign of life every BEAT seconds: its time of change, which is compared with
+that of a file made just now beside it, so that clocks which disagree do not matter. A holder on
+another machine that was silent for long, and stays so while we watch, is taken for dead. Should it
+come back after all (a laptop that slept), it finds a note that is not its own, and ends.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +27,13 @@ from filelock import FileLock, Timeout
 
 from jobauto.errors import UserError
 from jobauto.ledger import files
+
+log = logging.getLogger("jobauto")
+
+NOTE = "monitor.json"
+BEAT = 20.0  # seconds from one sign of life to the next
+SILENT = 90.0  # seconds without one after which a holder on another machine may be dead
+WATCH = (15.0, 3)  # seconds, and how often: it must stay silent meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,38 +65,118 @@ class Holder:
 def holder(private: Path) -> Holder | None:
     """Who holds, or held and did not give back, the run with this `.jobauto` folder."""
     try:
-        return Holder(**json.loads(files.read(private / "monitor.json")))
+        return Holder(**json.loads(files.read(private / NOTE)))
     except (OSError, ValueError, TypeError):
         return None
 
 
+def watcher(private: Path) -> Holder | None:
+    """Who watches the run now, as far as can be told from here."""
+    found = holder(private)
+    if found is None:
+        return None
+    lives = found.process() if found.here else _silence(private) < SILENT
+    return found if lives else None
+
+
+def _silence(private: Path) -> float:
+    """Seconds since the last sign of life, by the clock of the machine that keeps the files."""
+    probe = private / f".now-{socket.gethostname()}-{os.getpid()}"
+    try:
+        probe.touch()
+        now = probe.stat().st_mtime
+        probe.unlink()
+    except OSError:  # a disk that is full, or may not be written
+        now = time.time()
+    try:
+        return now - (private / NOTE).stat().st_mtime
+    except OSError:
+        return float("inf")
+
+
 @contextmanager
-def held(private: Path, date: str, wait: float = 0) -> Iterator[None]:
-    """Hold the run; UserError that names the holder if somebody else does."""
-    note = private / "monitor.json"
+def held(
+    private: Path, date: str, wait: float = 0, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[Callable[[], None]]:
+    """Hold the run; UserError that names the holder if somebody else does.
+
+    Yields a function that raises UserError when the run was taken over by somebody else.
+    """
     lock = FileLock(private / "lock", timeout=wait)
     other = holder(private)
     if other and not other.here:
-        raise UserError(
-            f"a monitor on another machine holds this run: {other}",
-            str(private.parent),
-            f"stop it there; if that machine is gone for good: rm {note}",
-        )
+        _refuse_if_alive(private, other, sleep)
     try:
         lock.acquire()
     except Timeout:
-        who = other or "a process that just started"
+        who = holder(private) or "a process that just started"
         raise UserError(
             f"a monitor runs already: {who}", str(private.parent), "read quelist, or use ./kill"
         ) from None
     try:
         me = psutil.Process()
         mine = Holder(socket.gethostname(), me.pid, me.create_time(), date)
-        files.replace(note, json.dumps(asdict(mine)) + "\n")
+        _write(private, mine)
+        with _beating(private / NOTE):
+            yield lambda: _check(private, mine)
+    finally:
+        if holder(private) in (mine, None):
+            (private / NOTE).unlink(missing_ok=True)
+        lock.release()
+
+
+def _refuse_if_alive(private: Path, other: Holder, sleep: Callable[[float], None]) -> None:
+    silence = _silence(private)
+    if silence >= SILENT:
+        log.warning("%s gave no sign of life for %.0f s; watching it", other, silence)
+    if silence < SILENT or not _stays_silent(private / NOTE, sleep):
+        raise UserError(
+            f"a monitor on another machine holds this run: {other}",
+            str(private.parent),
+            f"stop it there; if that machine is gone, wait {SILENT:.0f} s and start again",
+        )
+    log.warning("%s is silent for long: taken for dead", other)
+
+
+def _stays_silent(note: Path, sleep: Callable[[float], None]) -> bool:
+    before = note.stat().st_mtime_ns
+    seconds, times = WATCH
+    for _ in range(times):
+        sleep(seconds)
+        if not note.exists() or note.stat().st_mtime_ns != before:
+            return False
+    return True
+
+
+def _write(private: Path, mine: Holder) -> None:
+    files.replace(private / NOTE, json.dumps(asdict(mine)) + "\n")
+
+
+def _check(private: Path, mine: Holder) -> None:
+    found = holder(private)
+    if found is None:
+        _write(private, mine)
+    elif found != mine:
+        raise UserError(f"this run was taken over: {found}", str(private.parent), "one is enough")
+
+
+@contextmanager
+def _beating(note: Path) -> Iterator[None]:
+    """Give signs of life meanwhile, whatever else this process waits for."""
+    end = threading.Event()
+
+    def beat() -> None:
+        while not end.wait(BEAT):
+            with contextlib.suppress(OSError):
+                os.utime(note)
+
+    thread = threading.Thread(target=beat, name="beat", daemon=True)
+    thread.start()
+    try:
         yield
     finally:
-        note.unlink(missing_ok=True)
-        lock.release()
+        end.set()
+        thread.join()
 
 
 def terminate(private: Path, patience: float = 10.0) -> Holder | None:

@@ -11,40 +11,82 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from jobauto import conditions
 from jobauto.clock import growing
-from jobauto.errors import DONE, GAVE_UP, SOME_FAILED, NoConnection, RemoteError
+from jobauto.conditions import Condition
+from jobauto.errors import (
+    DONE,
+    GAVE_UP,
+    SOME_FAILED,
+    JobautoError,
+    NeedsLogin,
+    NoConnection,
+    RemoteError,
+)
 from jobauto.host import Runner
+from jobauto.model import stamp
 from jobauto.monitor import Monitor
 
 log = logging.getLogger("jobauto")
 
-BACK_OFF = (2.0, 300.0)  # seconds: first and longest wait while the remote cannot be asked
+# Seconds: first and longest wait while the remote cannot be asked. A login that wants a person is
+# tried seldom: many failures in a row get an account or an address locked out.
+BACK_OFF = (2.0, 300.0)
+BACK_OFF_LOGIN = (30.0, 900.0)
 
 
 @dataclass(slots=True)
 class Link:
-    """What is wrong with the remote or with the disk here, since when, how often in a row."""
+    """What is wrong with the remote or with the disk here, since when, how often in a row.
 
-    trouble: str = ""
+    `lost`: there is no connection (as at the beginning), so one has to be made first.
+    """
+
+    what: str = ""
+    why: str = ""
     since: str = ""
+    until: str = ""
     failures: int = 0
-    lost: bool = False
+    lost: bool = True
     dice: random.Random = field(default_factory=random.Random)
 
-    def failed(self, error: Exception, date: str) -> float:
+    def failed(self, error: Exception, now: float) -> float:
         """Note a failure; the seconds to wait, growing, with jitter against herds of monitors."""
-        wait = growing(self.failures, *BACK_OFF) * self.dice.uniform(0.7, 1.3)
+        bounds = BACK_OFF_LOGIN if isinstance(error, NeedsLogin) else BACK_OFF
+        wait = growing(self.failures, *bounds) * self.dice.uniform(0.7, 1.3)
+        what, why = _kind(error), _line(error)
+        if (what, why) != (self.what, self.why):
+            log.warning("%s: %s; trying again", what, error)
+        if what != self.what:
+            self.since = stamp(now)
         self.failures += 1
         self.lost = self.lost or isinstance(error, NoConnection)
-        if self.trouble != str(error):
-            log.warning("%s; trying again", error)
-        self.trouble, self.since = str(error), self.since or date
+        self.what, self.why, self.until = what, why, stamp(now + wait)
         return wait
 
     def works(self) -> None:
-        if self.trouble:
-            log.info("all is well again")
-        self.trouble, self.since, self.failures, self.lost = "", "", 0, False
+        if self.what:
+            log.info("all is well again (%s since %s)", self.what, self.since)
+        self.what = self.why = self.since = self.until = ""
+        self.failures, self.lost = 0, False
+
+    def conditions(self) -> list[Condition]:
+        """The trouble, if there is any, for everybody to read."""
+        return [Condition(self.what, self.why, self.since, self.until)] if self.what else []
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, NeedsLogin):
+        return "waiting for login"
+    if isinstance(error, NoConnection):
+        return "no connection"
+    return "no answer" if isinstance(error, RemoteError) else "trouble on this machine"
+
+
+def _line(error: Exception) -> str:
+    """The error without its hint; for a login, the command that helps."""
+    text = error.what if isinstance(error, JobautoError) else str(error)
+    return f"{text}; jobauto login RUN" if isinstance(error, NeedsLogin) else text
 
 
 def loop(
@@ -73,15 +115,26 @@ def loop(
                 return _exit_code(monitor)
             wait = interval - (monitor.clock.elapsed() - begun)
         except (RemoteError, OSError) as error:  # OSError: a full disk here, for one
-            wait = link.failed(error, monitor.clock.date())
+            wait = link.failed(error, monitor.clock.now())
         _show(show, monitor, link)
-        if once and not monitor.absences:
-            return GAVE_UP if link.trouble else SOME_FAILED if _bad(monitor) else DONE
-        pause(max(0.0, wait))
+        if once and not monitor.missing.absences:
+            return GAVE_UP if link.what else SOME_FAILED if _bad(monitor) else DONE
+        _wait(monitor, link, wait, interval, pause)
+
+
+def _wait(
+    monitor: Monitor, link: Link, wait: float, interval: float, pause: Callable[[float], None]
+) -> None:
+    """Let time pass; less of it if somebody makes the connection meanwhile (jobauto login)."""
+    end = monitor.clock.elapsed() + max(0.0, wait)
+    pause(min(max(0.0, wait), interval) if link.lost else max(0.0, wait))
+    while link.lost and monitor.clock.elapsed() < end and not monitor.host.connected():
+        pause(min(interval, end - monitor.clock.elapsed()))
 
 
 def _show(show: Callable[[Monitor, Link], None], monitor: Monitor, link: Link) -> None:
     with contextlib.suppress(OSError):  # nobody there to see it is no reason to stop
+        conditions.write(monitor.run.private, link.conditions() + monitor.conditions())
         show(monitor, link)
 
 

@@ -15,6 +15,11 @@ def stamp(now: float) -> str:
     return time.strftime(STAMP, time.localtime(now))
 
 
+def moment(date: str) -> float:
+    """The inverse of `stamp`; ValueError for any other text."""
+    return time.mktime(time.strptime(date, STAMP))
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Job:
     """One `qsub.<id>`: its folder, relative to the run with `/` (empty: the run itself), and id."""
@@ -93,6 +98,10 @@ class Queued(Enum):
     UNKNOWN = "unknown"
 
 
+# A job in one of these waits for a person, most likely.
+STRANGE = (Queued.HELD, Queued.SUSPENDED, Queued.ERROR, Queued.UNKNOWN)
+
+
 @dataclass(frozen=True, slots=True)
 class InQueue:
     """One line of the queue. `token` is the submission's token where the scheduler shows it."""
@@ -103,6 +112,10 @@ class InQueue:
     reason: str = ""
     token: str = ""
 
+    def __str__(self) -> str:
+        reason = f": {self.reason}" if self.reason not in ("", "None") else ""
+        return f"{self.state.value} as {self.jobid} ({self.code}{reason})"
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -111,6 +124,15 @@ class Ending:
     exit_code: int | None = None
     reason: str = ""
     tail: str = ""
+
+    @property
+    def bad(self) -> bool:
+        """The scheduler itself says that the job did not succeed."""
+        return bool(self.exit_code or self.reason)
+
+    @property
+    def known(self) -> bool:
+        return self.exit_code is not None or bool(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +176,11 @@ class Seen:
     claims: Mapping[str, Claim] = field(default_factory=dict)
     endings: Mapping[str, Ending] = field(default_factory=dict)
     text: str = ""
-    warnings: tuple[str, ...] = ()
+
+    def names(self, jobid: str, token: str) -> bool:
+        """Whether the queue names this submission: a JOBID may be given again to another job."""
+        line = self.queue.get(jobid)
+        return line is not None and line.token in ("", token)
 
     def by_token(self, token: str) -> str | None:
         """The JOBID of the submission with this token, if the queue names it."""

@@ -1,8 +1,9 @@
 """The monitor: one tick is a list of named steps.
 
-notice    what a person changed in the run folder
+notice    what a person changed in the run folder, and what they ordered
+begin     once: send what was never sent, find out what is done already
 observe   one remote command: the queue, the awaited files, what doubt needs
-decide    judge() for every job in flight; what became ready goes to the end of quelist
+decide    judge every job in flight; what became ready goes to the end of quelist
 record    quelist, qsub.now
 submit    one remote command for as many as --maxqsub allows, and record again
 fetch     one rsync of markers and results of what ended
@@ -11,44 +12,28 @@ fetch     one rsync of markers and results of what ended
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from jobauto import quoting
-from jobauto.clock import Clock, growing
+from jobauto import orders, quoting
+from jobauto.clock import Clock
+from jobauto.conditions import Condition
 from jobauto.graph import Graph
 from jobauto.host import Host
-from jobauto.judge import Verdict, accepted, judge
+from jobauto.judge import Judge, Patience, Verdict, accepted
 from jobauto.ledger import AUTO, Entry, Ledger, files
 from jobauto.ledger.quelist import Word
-from jobauto.model import Seen, State
+from jobauto.limits import ErrorRate, Limits
+from jobauto.missing import Missing
+from jobauto.model import STRANGE, Attempt, Claim, Seen, State, stamp
 from jobauto.noticing import Noticing
-from jobauto.remote.observation import Observe, Suspect
+from jobauto.remote.observation import Observe
+from jobauto.remote.probe import FindMarkers
 from jobauto.remote.submission import Submit
 from jobauto.run import Run
 from jobauto.schedulers import Dialect
 
 log = logging.getLogger("jobauto")
-
-AUTOPSIES = 20  # a tick; asking how a job ended can be dear for the scheduler
-AFTER_LIMIT = (5.0, 300.0)  # seconds: first and longest wait after a refusal for a limit
-
-
-@dataclass(slots=True)
-class Limits:
-    """How much may be in the queue, and until when a refusal for a limit keeps us from asking."""
-
-    maxqsub: int
-    retries: int = 0
-    hits: int = 0
-    until: float = 0.0
-
-    def hit(self, elapsed: float) -> float:
-        """Note a refusal for a limit; the seconds to wait."""
-        wait = growing(self.hits, *AFTER_LIMIT)
-        self.hits += 1
-        self.until = max(self.until, elapsed + wait)
-        return wait
 
 
 @dataclass(slots=True)
@@ -61,19 +46,28 @@ class Monitor:
     host: Host
     dialect: Dialect
     limits: Limits
+    errors: ErrorRate
     noticing: Noticing
+    patience: Patience = field(default_factory=Patience)
     results: list[str] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
     seen: Seen = field(default_factory=Seen)  # the last look
+    missing: Missing = field(default_factory=Missing)
+    guard: Callable[[], None] = lambda: None  # raises if the run is not ours any more
     ticks: int = 0
-    absences: dict[str, int] = field(default_factory=dict)  # job -> looks without it in a row
+    begun: bool = False
+    _gap: bool = True  # the last look failed, or there was none
+    _strange: dict[str, str] = field(default_factory=dict)  # job -> state in the queue, if told
     _unclaimed: set[str] = field(default_factory=set)  # open attempts that have to be sent again
     _to_fetch: set[str] = field(default_factory=set)  # folders
 
     def tick(self) -> None:
         """One round. RemoteError: nothing was learned this time, and nothing changed."""
         self.ticks += 1
-        self.queue(self.noticing.look())
+        self.guard()
+        self.notice()
+        if not self.begun:
+            self.begin()
         self.seen = self.observe()
         self.decide(self.seen)
         self.record()
@@ -81,58 +75,109 @@ class Monitor:
             self.ledger.save(self.clock.date())  # qstat has not changed
         self.fetch()
 
+    def notice(self) -> None:
+        """Take over what a person changed in the run folder, and obey orders."""
+        self.queue(self.noticing.look())
+        edited = self.ledger.edits()
+        for name in sorted(edited):
+            log.info("%s: its line in quelist was edited", quoting.shown(name))
+            if name in self.graph.needs:
+                self.graph.set_needs(name, self.graph.needs[name])
+        self.begun = self.begun and not edited
+        for path, order in orders.waiting(self.run.private):
+            orders.obey(order, self.ledger)
+            self.ledger.save(self.clock.date())
+            path.unlink()
+
+    def begin(self) -> None:
+        """Send the tree if it was never sent whole, and sort out what is done and what is ready."""
+        if not self.run.synced_ns:
+            self.host.push(self.run.folder, self.run.rdir)
+            self.run.synced_ns = self.noticing.newest()
+            self.run.save()
+        if self.ledger.unlisted:
+            self.take_as_done(self.host.ask(FindMarkers(self.run.rdir)))
+        self.graph.set_done(self.ledger.done())
+        for name in self.ledger.entries.keys() & self.graph.jobs.keys():
+            if self.graph.satisfied(name) or self.ledger.entries[name].state.final:
+                self.graph.released(name)
+        self.queue(n for n in self.graph.jobs if not self.graph.held(n) and self.graph.free(n))
+        self.begun = True
+
+    def take_as_done(self, markers: set[str]) -> None:
+        """Jobs without a line in quelist are done where their marker stands."""
+        for name in self.graph.jobs.keys() & self.ledger.unlisted - self.ledger.entries.keys():
+            if self.graph.jobs[name].marker in markers:
+                word = Word("skipped", self.clock.date(), "marker-found")
+                self.ledger.enqueue(self.graph.jobs[name], word)
+        self.ledger.unlisted.clear()
+
     def observe(self) -> Seen:
         """Ask everything that this tick needs to know in one remote command."""
         flying = self.ledger.in_flight()
-        gone = [e for e in flying if e.jobid and self.absences.get(e.job.name)]
         watched = self.graph.watched() | {e.job.marker for e in flying}
-        return self.host.ask(
+        verify, self._gap = self._gap, True
+        seen = self.host.ask(
             Observe(
                 self.dialect,
                 self.run.rdir,
                 jobids=[e.jobid for e in flying if e.jobid] + list(self.ledger.lingering),
                 files=sorted(watched),
                 doubtful=[e.attempt for e in flying if not e.jobid and e.attempt],
-                suspects=[Suspect(e.attempt, e.jobid) for e in gone[:AUTOPSIES] if e.attempt],
+                suspects=self.missing.suspects(flying),
+                verify=verify and bool(flying),
             )
         )
+        self._gap = False
+        return self.missing.learn(seen)
 
     def decide(self, seen: Seen) -> None:
         """Judge what is in flight, and queue what became ready."""
-        for warning in seen.warnings:
-            log.warning("%s: %s", self.dialect.name, warning)
         flying = self.ledger.in_flight()
+        judge = Judge(self.dialect, self.patience, self.clock.elapsed())
         now_accepted = []
         for entry in flying:
             name = entry.job.name
-            verdict = judge(entry, seen, self.dialect, self.absences.pop(name, 0))
+            verdict = judge.verdict(entry, seen, self.missing.absences.get(name))
+            self.missing.set(entry, verdict.absence)
+            self._tell(entry, seen)
             if verdict.what == "accepted":
                 now_accepted.append((name, verdict.detail))
             elif verdict.what:
                 self._settle(entry, verdict, seen)
-            elif verdict.absences:
-                self.absences[name] = verdict.absences
             elif entry.attempt and not entry.jobid and entry.attempt.token not in seen.claims:
                 self._unclaimed.add(name)
         self.ledger.accept(now_accepted, self.clock.date())
-        for jobid in [j for j in self.ledger.lingering if j not in seen.queue]:
-            self.ledger.left(jobid)
+        for jobid, attempt in list(self.ledger.lingering.items()):
+            if not seen.names(jobid, attempt.token):
+                self.ledger.left(jobid)
         for file in sorted(seen.there - {e.job.marker for e in flying}):
             self.queue(self.graph.arrived(file))
         for file in seen.missing:
             self.graph.departed(file)
         self.queue(self.graph.freed_by_absence(seen.missing))
 
+    def _tell(self, entry: Entry, seen: Seen) -> None:
+        """Say once that a job is held, suspended, in an error state or in an unknown one."""
+        name, line = entry.job.name, seen.queue.get(entry.jobid)
+        strange = str(line) if line and line.state in STRANGE else ""
+        if strange != self._strange.get(name, ""):
+            self._strange[name] = strange
+            log.warning("%s: %s", quoting.shown(name), strange or "the queue moves it again")
+
     def _settle(self, entry: Entry, verdict: Verdict, seen: Seen) -> None:
         name, date = entry.job.name, self.clock.date()
+        assert entry.attempt
         self._unclaimed.discard(name)
-        left = verdict.what == "finished" and entry.jobid not in seen.queue
+        left = verdict.what == "finished" and not seen.names(entry.jobid, entry.attempt.token)
         self.ledger.settle(name, verdict.what, date, verdict.detail, left)
         if verdict.what == "putback":
             wait = self.limits.hit(self.clock.elapsed())
             log.warning("the queue is full, next try in %.0f s: %s", wait, verdict.detail)
             return
         self._to_fetch.add(entry.job.folder)
+        if verdict.what in ("finished", "failed"):
+            self._count(failed=verdict.what == "failed")
         if verdict.what == "finished":
             log.info("%s finished", quoting.shown(name))
             if not left:
@@ -141,10 +186,15 @@ class Monitor:
             return
         tail = seen.endings[entry.jobid].tail if entry.jobid in seen.endings else ""
         log.warning("%s %s: %s\n%s", quoting.shown(name), verdict.what, verdict.detail, tail)
-        if tail and entry.attempt:
+        if tail:
             self.run.keep_tail(entry.attempt, tail)
         if verdict.what == "failed" and entry.retries < self.limits.retries:
             self.ledger.say(name, Word("retry", date, AUTO))
+
+    def _count(self, failed: bool) -> None:
+        if self.errors.note(self.clock.now(), failed):
+            until = stamp(self.errors.until)
+            log.warning("%s: nothing is submitted until %s", self.errors.why, until)
 
     def queue(self, names: Iterable[str]) -> None:
         """Put jobs that may start at the end of quelist, once."""
@@ -158,12 +208,17 @@ class Monitor:
         names = self._to_submit()
         if not names:
             return False
+        self.guard()
         self.noticing.push_changed(self.host)
         for name in names:
             self._forget_marker(name)
         attempts = self.ledger.intend(names, self.clock.date())
         claims = self.host.ask(Submit(self.dialect, self.run.rdir, attempts))
         self._unclaimed.clear()
+        self._take_answers(attempts, claims)
+        return True
+
+    def _take_answers(self, attempts: list[Attempt], claims: dict[str, Claim]) -> None:
         pairs = []
         for attempt in attempts:
             name, claim = attempt.job.name, claims.get(attempt.token)
@@ -179,7 +234,6 @@ class Monitor:
         if pairs:
             self.limits.hits = 0
         self.ledger.accept(pairs, self.clock.date())
-        return True
 
     def _forget_marker(self, name: str) -> None:
         marker = self.graph.jobs[name].marker
@@ -193,6 +247,8 @@ class Monitor:
             return []
         flying = self.ledger.in_flight()
         names = [e.job.name for e in flying if e.job.name in self._unclaimed]
+        if self.errors.paused(self.clock.now()):
+            return names
         return names + self._ready()[: max(0, self.limits.maxqsub - len(flying))]
 
     def _ready(self) -> list[str]:
@@ -230,3 +286,10 @@ class Monitor:
     def states(self) -> dict[str, State]:
         """The state of every job that quelist knows; see actions.status for all others."""
         return {name: entry.state for name, entry in self.ledger.entries.items()}
+
+    def conditions(self) -> list[Condition]:
+        """What keeps jobs from being submitted that could be."""
+        if not self.errors.paused(self.clock.now()):
+            return []
+        until, since = self.errors.until, self.errors.until - self.errors.pause
+        return [Condition("paused", self.errors.why, stamp(since), stamp(until))]

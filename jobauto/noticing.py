@@ -39,7 +39,7 @@ class Noticing:
         self._complaints: set[str] = set()
         self._changed: dict[str, int] = {}  # folder -> ctime of its newest script
         for name, signature in known.scripts.items():
-            if run.mirrored and signature[0] > run.synced_ns:
+            if run.mirrored and 0 < run.synced_ns < signature[0]:
                 self._take_script(name, signature)
 
     def look(self) -> list[str]:
@@ -102,6 +102,10 @@ class Noticing:
         if text not in self._complaints:
             self._complaints.add(text)
             log.error("%s", text)
+
+    def newest(self) -> int:
+        """The newest change of a script, as far as seen (ctime in ns)."""
+        return max((signature[0] for signature in self._known.scripts.values()), default=1)
 
     def push_changed(self, host: Host) -> None:
         """Send folders in which scripts were added or edited."""

@@ -68,6 +68,24 @@ class Settings(BaseSettings):
         description="files to bring home when a job ends: patterns of rsync, such as '*.png'",
     )
     retries: int = Field(0, ge=0, description="try a failed job so many times again")
+    max_error_percent: float | None = Field(
+        None,
+        ge=0,
+        lt=100,
+        description="submit nothing for a while when more than this share of recent jobs failed",
+    )
+    error_window: float = Field(
+        600, gt=0, le=WEEK, description="seconds to look back for --max-error-percent"
+    )
+    error_pause: float = Field(
+        600, gt=0, le=WEEK, description="seconds to wait when --max-error-percent is passed"
+    )
+    grace: float = Field(
+        90,
+        ge=0,
+        le=WEEK,
+        description="seconds that a marker may take to become visible after its job has ended",
+    )
     dry_run: bool = Field(False, description="show what would be sent and submitted; send nothing")
     once: bool = Field(False, description="look and submit once, then end (for cron)")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,11 +11,13 @@ from typing import Any
 
 from jobauto import lock, run, settings
 from jobauto.clock import Clock
-from jobauto.errors import RemoteError, UserError, raise_all
+from jobauto.errors import NeedsLogin, NoConnection, RemoteError, UserError, raise_all
 from jobauto.host import Host, Runner, connect
+from jobauto.judge import Patience
 from jobauto.ledger import Ledger
-from jobauto.ledger.quelist import Word
-from jobauto.monitor import Limits, Monitor
+from jobauto.limits import ErrorRate, Limits
+from jobauto.model import moment
+from jobauto.monitor import Monitor
 from jobauto.noticing import Noticing
 from jobauto.remote import probe
 from jobauto.run import Run
@@ -92,9 +95,14 @@ def host_of(of: Run, runner: Runner, mirrored: bool) -> Host:
 
 
 def open_host(of: Run, runner: Runner, mirrored: bool) -> Host:
-    """The host of a run, connected."""
+    """The host of a run, connected; a person at the terminal is asked for what that needs."""
     host = host_of(of, runner, mirrored)
-    host.open()
+    try:
+        host.open()
+    except NeedsLogin as error:
+        if not runner.person or "host key" in error.what:
+            raise
+        host.login()
     return host
 
 
@@ -119,13 +127,9 @@ def _meet(plan: Run, chosen: Settings, host: Host) -> None:
 
 
 def prepare(of: Run, chosen: Settings, host: Host, clock: Clock) -> Monitor:
-    """A monitor for a run: sent to the remote if it was not yet, and recovered from its files."""
+    """A monitor for a run, recovered from its files; the remote is not asked for anything."""
     found, graph, problems = run.survey(of.folder)
     raise_all(problems or graph.cycles())
-    if not of.synced_ns:
-        host.push(of.folder, of.rdir)
-        of.synced_ns = max((s[0] for s in found.scripts.values()), default=1)
-        of.save()
     ledger = Ledger(of.folder, of.id)
     first_time = not ledger.log.exists()
     known = ledger.recover()
@@ -136,14 +140,16 @@ def prepare(of: Run, chosen: Settings, host: Host, clock: Clock) -> Monitor:
         host,
         DIALECTS[of.scheduler],
         Limits(chosen.maxqsub, chosen.retries),
+        _error_rate(chosen, ledger),
         Noticing(of, graph, lambda name: _settled(ledger, name), clock.elapsed, found),
+        Patience(marker=chosen.grace),
         list(chosen.results),
         clock,
     )
     if not known:
-        markers = found.markers if first_time else host.ask(probe.FindMarkers(of.rdir))
-        _take_as_done(monitor, markers | found.markers)
-    _fill_queue(monitor)
+        ledger.unlisted |= graph.jobs.keys()
+    if first_time:
+        monitor.take_as_done(found.markers)
     return monitor
 
 
@@ -152,23 +158,15 @@ def _settled(ledger: Ledger, name: str) -> bool:
     return entry is not None and (entry.open or entry.state.done)
 
 
-def _take_as_done(monitor: Monitor, markers: set[str]) -> None:
-    """Without a quelist, a marker that stands means that its job is done."""
-    date = monitor.clock.date()
-    for name, job in monitor.graph.jobs.items():
-        entry = monitor.ledger.entries.get(name)
-        if job.marker in markers and not (entry and entry.open):
-            monitor.ledger.enqueue(job, Word("skipped", date, "marker-found"))
-
-
-def _fill_queue(monitor: Monitor) -> None:
-    """Tell the graph what is done, and queue what waits for nothing."""
-    graph, entries = monitor.graph, monitor.ledger.entries
-    graph.set_done(monitor.ledger.done())
-    for name in entries.keys() & graph.jobs.keys():
-        if graph.satisfied(name) or entries[name].state.final:
-            graph.released(name)
-    monitor.queue(name for name in graph.jobs if not graph.held(name) and graph.free(name))
+def _error_rate(chosen: Settings, ledger: Ledger) -> ErrorRate:
+    """With the jobs that ended before, so that a pause outlives the monitor."""
+    rate = ErrorRate(chosen.max_error_percent, chosen.error_window, chosen.error_pause)
+    words = [word for entry in ledger.entries.values() for word in entry.words]
+    ends = [w for w in words if w.what in ("finished", "failed")]
+    for word in sorted(ends, key=lambda w: w.date):
+        with contextlib.suppress(ValueError):  # a date such as 20269999_000000, by hand
+            rate.note(moment(word.date), word.what == "failed")
+    return rate
 
 
 @contextmanager
@@ -185,10 +183,13 @@ def monitoring(
         old, host = new_run(chosen, runner, clock)
     say(old)
     try:
-        with lock.held(old.private, clock.date()):
-            host = host or open_host(old, runner, old.mirrored)
+        with lock.held(old.private, clock.date()) as guard:
+            host = host or _host_again(old, runner)
+            runner.person = False  # from now on it must do without
             _remember(old, chosen)
-            yield prepare(old, chosen, host, clock), chosen
+            monitor = prepare(old, chosen, host, clock)
+            monitor.guard = guard
+            yield monitor, chosen
     finally:
         if host:
             runner.resume()
@@ -196,6 +197,18 @@ def monitoring(
                 host.close()
             except RemoteError as error:
                 log.debug("%s", error)
+
+
+def _host_again(old: Run, runner: Runner) -> Host:
+    """The host of a run to go on with. The monitor waits for it to come back, if need be."""
+    if runner.person:
+        try:
+            return open_host(old, runner, old.mirrored)
+        except NeedsLogin:
+            raise
+        except NoConnection as error:
+            log.debug("%s", error)
+    return host_of(old, runner, old.mirrored)
 
 
 def _remember(old: Run, chosen: Settings) -> None:

@@ -139,6 +139,12 @@ class FakeHost:
     def open(self) -> None:
         self.opened += 1
 
+    def connected(self) -> bool:
+        return False
+
+    def login(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -184,7 +184,7 @@ def test_why_of_a_running_and_of_a_waiting_job(place: Place, tmp_path: Path) -> 
             for p in (tmp_path / "L").glob("2*/qstat")
         )
     )
-    assert " running in local as " in place.jobauto("why", "s0/0", str(tmp_path / "L")).stdout
+    assert " running as " in place.jobauto("why", "s0/0", str(tmp_path / "L")).stdout
     waits = place.jobauto("why", "s0/1", str(tmp_path / "L")).stdout
     assert "it waits for s0/qsub.finished.0, which s0/qsub.0 makes (started)" in waits
     room = place.jobauto("why", "s1/0", str(tmp_path / "L")).stdout

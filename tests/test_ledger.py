@@ -236,7 +236,7 @@ def test_a_put_back_job_is_ready_and_nothing_is_said_in_quelist(tmp_path: Path) 
     ledger.intend([NAME], D0)
     ledger.settle(NAME, "putback", D1, "limit")
     ledger.save(D1)
-    assert files.read(ledger.quelist) == f"{Q}\n"
+    assert files.read(ledger.folder / "quelist") == f"{Q}\n"
     again = recovered(tmp_path)
     assert again.ready() == [NAME]
     assert flying(again) == {}
@@ -248,7 +248,7 @@ def test_a_job_is_queued_once(tmp_path: Path) -> None:
     ledger.enqueue(JOB)
     ledger.enqueue(Job("0", "0"))
     ledger.save(D0)
-    text = files.read(ledger.quelist)
+    text = files.read(ledger.folder / "quelist")
     assert text == f"{Q} skipped@{D0}@marker-found\n0/qsub.0\n", "in the order of queueing"
 
 
@@ -347,14 +347,14 @@ def test_a_reader_sees_the_old_or_the_new_quelist_at_every_moment(
     for number in range(500):
         ledger.enqueue(Job(f"material-{number}", "0"))
     ledger.save(D0)
-    old = ledger.quelist.read_bytes()
+    old = (ledger.folder / "quelist").read_bytes()
     seen: list[bytes] = []
     with monkeypatch.context() as watched:
-        watch(watched, lambda: seen.append(ledger.quelist.read_bytes()))
+        watch(watched, lambda: seen.append((ledger.folder / "quelist").read_bytes()))
         for name in ledger.entries:
             ledger.say(name, Word("finished", D1))
         ledger.save(D1)
-    new = ledger.quelist.read_bytes()
+    new = (ledger.folder / "quelist").read_bytes()
     assert old != new
     assert set(seen) == {old, new}
     assert len(seen) >= 6
@@ -375,9 +375,9 @@ def test_a_disk_that_fails_while_quelist_is_written_leaves_the_old_one(
         broken.setattr(os, step, full)
         with pytest.raises(OSError, match="No space"):
             ledger.save(D1)
-    assert files.read(ledger.quelist) == f"{Q}\n"
+    assert files.read(ledger.folder / "quelist") == f"{Q}\n"
     ledger.save(D2)
-    assert files.read(ledger.quelist) == f"{Q} finished@{D1}\n"
+    assert files.read(ledger.folder / "quelist") == f"{Q} finished@{D1}\n"
 
 
 # A crash after each single write
@@ -527,8 +527,9 @@ def test_after_a_crash_no_accepted_jobid_is_lost_and_no_open_attempt_is_ready(
         held = flying(ledger)
         for name, jobid in truth.accepted.items():
             assert held.get(name) == jobid, label
+        tried = attempts.read(folder / "qsub.log")
         for name in truth.sent:
-            attempt = ledger.tried.get(name)
+            attempt = tried.get(name)
             written = attempt is not None and not attempt.verdict
             if written:
                 assert name in held, label
@@ -691,8 +692,8 @@ def test_no_job_is_submitted_twice_or_lost_however_often_the_power_is_cut(
             over = not (ledger.in_flight() or ledger.ready() or ledger.lingering)
         except Crash:
             crashed += 1
-            if ledger.quelist.exists() and dice.random() < 0.1:
-                ledger.quelist.rename(tmp_path / "quelist.old")
+            if (ledger.folder / "quelist").exists() and dice.random() < 0.1:
+                (ledger.folder / "quelist").rename(tmp_path / "quelist.old")
             ledger = recovered(tmp_path)
         if over:
             break
@@ -705,4 +706,4 @@ def test_no_job_is_submitted_twice_or_lost_however_often_the_power_is_cut(
     log = files.read(ledger.log)
     assert [j for j in scheduler.ended if f"jobid={j}\n" not in log] == []
     assert files.read(tmp_path / "qsub.now") == ""
-    parse(files.read(ledger.quelist))
+    parse(files.read(ledger.folder / "quelist"))

@@ -23,7 +23,7 @@ import pytest
 
 from jobauto.errors import CouldNotAsk
 from jobauto.host import LocalHost, Runner
-from jobauto.judge import Verdict, accepted, judge
+from jobauto.judge import Absence, Judge, Patience, Verdict, accepted
 from jobauto.ledger import Entry
 from jobauto.model import Attempt, Claim, Ending, InQueue, Job, Queued, Seen
 from jobauto.remote.framing import Answer, Request
@@ -164,7 +164,6 @@ def test_a_look_shows_the_queue_and_which_files_exist(remote: Remote) -> None:
     assert seen.queue == TWO
     assert seen.there == {"job/qsub.finished.1"}
     assert seen.missing == {"job/qsub.finished.2", "gone/x"}
-    assert seen.warnings == ()
 
 
 def test_the_scheduler_is_asked_once_however_many_jobs_there_are(remote: Remote) -> None:
@@ -456,7 +455,7 @@ def test_the_loser_of_a_race_learns_that_the_winner_is_at_work(remote: Remote) -
     wait_for(remote.claims / attempt.token / "out")
     claim = remote.ask(remote.submit(attempt))[attempt.token]
     assert (claim.begun, claim.answered, claim.alive) == (True, False, True)
-    assert judged(attempt, remote, claim, absences=9) == Verdict(absences=9)
+    assert judged(attempt, remote, claim, LONG) == Verdict(absence=LONG)
     (remote.tmp / "go").touch()
     winner.communicate(timeout=20)
     assert len(remote.calls("sbatch")) == 1
@@ -469,11 +468,17 @@ def wait_for(path: Path) -> None:
         time.sleep(0.01)
 
 
-def judged(attempt: Attempt, remote: Remote, claim: Claim, absences: int = 0) -> Verdict:
+FIRST, LONG = Verdict(absence=Absence(1, 500.0)), Absence(1, 400.0)
+
+
+def judged(
+    attempt: Attempt, remote: Remote, claim: Claim, before: Absence | None = None
+) -> Verdict:
     """The verdict on an attempt without a JOBID after a look at the queue as it is now."""
     seen = remote.ask(remote.observe())
     look = Seen(seen.queue, tokens_known=True, claims={attempt.token: claim})
-    return judge(Entry(attempt.job, attempt=attempt, open=True), look, SLURM, absences)
+    entry = Entry(attempt.job, attempt=attempt, open=True)
+    return Judge(SLURM, Patience(), 500.0).verdict(entry, look, before)
 
 
 def test_banners_in_the_answer_of_sbatch_are_passed_over(remote: Remote) -> None:
@@ -488,9 +493,9 @@ def test_a_job_accepted_with_an_error_is_found_by_its_token(remote: Remote) -> N
     attempt = remote.attempt()
     remote.program("sbatch", "echo 'sbatch: error: Socket timed out' >&2; exit 1")
     claim = remote.ask(remote.submit(attempt))[attempt.token]
-    assert judged(attempt, remote, claim) == Verdict(absences=1)
+    assert judged(attempt, remote, claim) == FIRST
     remote.program("squeue", f"echo '77|PENDING|{attempt.token}|Priority'")
-    assert judged(attempt, remote, claim, absences=1) == Verdict("accepted", "77")
+    assert judged(attempt, remote, claim, LONG) == Verdict("accepted", "77")
 
 
 def test_a_jobid_next_to_an_error_is_not_believed(remote: Remote) -> None:
@@ -499,7 +504,7 @@ def test_a_jobid_next_to_an_error_is_not_believed(remote: Remote) -> None:
     remote.program("sbatch", "echo 353143; exit 124")
     claim = remote.ask(remote.submit(attempt))[attempt.token]
     assert (claim.answered, claim.exit_code, claim.out) == (True, 124, "353143\n")
-    assert judged(attempt, remote, claim) == Verdict(absences=1)
+    assert judged(attempt, remote, claim) == FIRST
     remote.program("squeue", f"echo '353143|PENDING|{attempt.token}|Priority'")
     assert judged(attempt, remote, claim) == Verdict("accepted", "353143")
 
@@ -510,12 +515,12 @@ def test_a_job_that_the_queue_never_shows_is_put_back_only_when_that_is_proven(
     attempt = remote.attempt()
     remote.program("sbatch", "echo 'sbatch: error: Socket timed out' >&2; exit 1")
     claim = remote.ask(remote.submit(attempt))[attempt.token]
-    assert judged(attempt, remote, claim, absences=0).what == ""
+    assert judged(attempt, remote, claim).what == ""
     remote.program("squeue", "exit 1")
     with pytest.raises(CouldNotAsk):
-        judged(attempt, remote, claim, absences=1)
+        judged(attempt, remote, claim, LONG)
     remote.program("squeue", "exit 0")
-    assert judged(attempt, remote, claim, absences=1).what == "putback"
+    assert judged(attempt, remote, claim, LONG).what == "putback"
 
 
 @every_shell
@@ -716,10 +721,10 @@ def test_a_shell_killed_between_a_submission_and_its_record_leaves_doubt(remote:
     attempt = remote.attempt()
     claim = submit_and_kill_the_shell(remote, attempt, "")
     assert (claim.begun, claim.answered, claim.alive) == (True, False, False)
-    assert judged(attempt, remote, claim, absences=0).what == ""
-    assert judged(attempt, remote, claim, absences=1) == Verdict("unsure", "submission-cut-off")
+    assert judged(attempt, remote, claim).what == ""
+    assert judged(attempt, remote, claim, LONG) == Verdict("unsure", "submission-cut-off")
     remote.program("squeue", f"echo '77|RUNNING|{attempt.token}|None'")
-    assert judged(attempt, remote, claim, absences=1) == Verdict("accepted", "77")
+    assert judged(attempt, remote, claim, LONG) == Verdict("accepted", "77")
 
 
 def submit_and_kill_the_shell(remote: Remote, attempt: Attempt, then: str) -> Claim:

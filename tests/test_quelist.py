@@ -96,8 +96,10 @@ def test_extra_blanks_and_lines_from_windows_do_no_harm() -> None:
     assert parse(text) == {"a/qsub.0": [Word("failed", "20261120_233012", "x")], "b c/qsub.0": []}
 
 
-def test_the_last_line_may_lack_its_end() -> None:
-    assert list(parse("a/qsub.0\nb/qsub.0")) == ["a/qsub.0", "b/qsub.0"]
+def test_a_last_line_without_its_end_is_a_file_that_was_cut() -> None:
+    error = refused("a/qsub.0\nb/qsub.0 started@20261120_233012@35")
+    assert error.where == "quelist:2"
+    assert "cut short" in error.what
 
 
 def test_a_detail_may_hold_the_sign_that_parts_words() -> None:
@@ -127,7 +129,10 @@ def test_a_line_that_cannot_be_read_is_named_with_what_to_do(line: str, what: st
     error = refused(f"# c\ngood/qsub.0\n\n{line}\nlast/qsub.0\n")
     assert error.where == "quelist:4"
     assert error.what.startswith(f"cannot be read: {what}")
-    assert error.hint == ("correct the line, or delete it: its job then counts as never started")
+    assert error.hint == (
+        "correct the line, or delete it: a job without a line starts anew, "
+        "unless it is in the queue or its marker is there"
+    )
 
 
 def test_an_unknown_word_is_answered_with_the_known_ones() -> None:

@@ -479,14 +479,14 @@ def test_a_look_collapses_the_parts_of_an_array(
 
 
 @rows("code", table=[(d, code or "none", code) for d, code in UNKNOWN])
-def test_an_unknown_state_is_one_warning(dialect: Dialect, code: str) -> None:
+def test_an_unknown_state_is_still_in_the_queue(dialect: Dialect, code: str) -> None:
     observe = Observe(dialect, "/run")
     listing = LISTING[dialect.name](
         ("7", "RUNNING" if dialect.name == "slurm" else "r"), ("8", code)
     )
     seen = observe.read(framed(observe, ("queue", Recorded(listing, "", 0))))
     assert set(seen.queue) == {"7", "8"}
-    assert seen.warnings == (f"8: unknown state {code!r}",)
+    assert (seen.queue["8"].state, seen.queue["8"].code) == (Queued.UNKNOWN, code)
 
 
 # --- not now, or never ----------------------------------------------------------------------------

@@ -7,9 +7,12 @@ import shutil
 from pathlib import Path
 
 import places
+import psutil
 import pytest
 from places import LAB, Place, newest, wait_for, words
 from trees import job, make, sleepers
+
+from jobauto.run import open_run
 
 pytestmark = pytest.mark.usefixtures("lab")
 
@@ -18,6 +21,12 @@ pytestmark = pytest.mark.usefixtures("lab")
 def ldir(tmp_path: Path) -> Path:
     make(tmp_path / "L/init", {"a/qsub.0": job(""), "a/qsub.dependency.0": ""})
     return tmp_path / "L"
+
+
+def masters(run: Path) -> list[psutil.Process]:
+    """The connections that a run has open."""
+    found = places.alive("-oControlMaster=yes")
+    return [p for p in found if any(a.endswith(open_run(run).id) for a in p.cmdline())]
 
 
 def refused(place: Place, ldir: Path, *options: str) -> tuple[int, str]:
@@ -127,9 +136,8 @@ def test_a_dead_connection_is_opened_again_and_no_verdict_changes(
     before = place.authentications()
     monitor = place.start(ldir)
     wait_for(lambda: len(list(place.folder.glob("*/s*/ran.0"))) == 2)
-    masters = places.alive("-oControlMaster=yes")
-    assert len(masters) == 1
-    masters[0].kill()
+    [master] = masters(newest(ldir))
+    master.kill()
     assert monitor.wait(60) == 0
     assert place.authentications() == before + 2
     assert all(w == ["started", "finished"] for w in words(newest(ldir)).values())
@@ -138,9 +146,10 @@ def test_a_dead_connection_is_opened_again_and_no_verdict_changes(
 @pytest.mark.parametrize("place", ["slurm"], indirect=True)
 def test_no_connection_outlives_the_run(place: Place, ldir: Path) -> None:
     place.jobmon(ldir)
-    socket = Path(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/jobauto-{os.getuid()}"))
-    assert places.alive("-oControlMaster=yes") == []
-    assert not [p for p in socket.rglob("*") if p.is_socket()]
+    run = newest(ldir)
+    sockets = Path(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/jobauto-{os.getuid()}"))
+    assert masters(run) == []
+    assert [p for p in sockets.rglob("*") if p.name.startswith(open_run(run).id)] == []
 
 
 @pytest.mark.parametrize("place", ["plain"], indirect=True)

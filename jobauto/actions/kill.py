@@ -13,6 +13,7 @@ from jobauto.ledger import Entry, Ledger
 from jobauto.lock import Holder
 from jobauto.model import InQueue, Queued
 from jobauto.remote.killing import Kill, Killed
+from jobauto.remote.observation import Observe
 from jobauto.run import Run, open_run
 from jobauto.schedulers import DIALECTS
 from jobauto.start import host_of
@@ -29,6 +30,7 @@ class Outcome:
     finished: list[str] = field(default_factory=list)
     unsure: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)  # still in the queue, against our wish
+    others: set[str] = field(default_factory=set)  # JOBIDs given to other jobs since
     said: str = ""
 
 
@@ -46,6 +48,8 @@ def kill(folder: Path, runner: Runner, clock: Clock) -> Outcome:
         try:
             if ledger.in_flight() or ledger.lingering:
                 host.open()
+                if outcome.monitor is None:
+                    outcome.others = _others(run, ledger, host)
                 _kill_all(run, ledger, host, clock, outcome)
         finally:
             host.close()
@@ -54,19 +58,19 @@ def kill(folder: Path, runner: Runner, clock: Clock) -> Outcome:
 
 
 def _kill_all(run: Run, ledger: Ledger, host: Host, clock: Clock, outcome: Outcome) -> None:
-    answer = _ask(run, ledger, host)
+    answer = _ask(run, ledger, host, outcome.others)
     outcome.said = answer.said.strip()  # for the person, should anything be left
     found = [(e.job.name, _late(run, e, answer)) for e in ledger.in_flight() if not e.jobid]
     adopted = [(name, jobid) for name, jobid in found if jobid]
     if adopted:  # submitted after all: now their JOBIDs are known, end them too
         ledger.accept(adopted, clock.date())
-        answer = _ask(run, ledger, host)
+        answer = _ask(run, ledger, host, outcome.others)
     for _ in range(PATIENCE):
-        if not _alive(answer.queue, ledger, ending=True):
+        if not _alive(answer.queue, ledger, outcome, ending=True):
             break
         clock.sleep(1.0)
-        answer = _ask(run, ledger, host)
-    alive = _alive(answer.queue, ledger, ending=False)
+        answer = _ask(run, ledger, host, outcome.others)
+    alive = _alive(answer.queue, ledger, outcome, ending=False)
     for entry in ledger.in_flight():
         if entry.jobid in alive:
             outcome.left.append(entry.job.name)
@@ -76,19 +80,28 @@ def _kill_all(run: Run, ledger: Ledger, host: Host, clock: Clock, outcome: Outco
         ledger.left(jobid)
 
 
-def _alive(queue: dict[str, InQueue], ledger: Ledger, ending: bool) -> set[str]:
+def _others(run: Run, ledger: Ledger, host: Host) -> set[str]:
+    """Nobody looked for a while: JOBIDs of ours that belong to other jobs by now."""
+    ours = {e.jobid: e.attempt for e in ledger.in_flight() if e.jobid and e.attempt}
+    ours |= ledger.lingering
+    seen = host.ask(Observe(DIALECTS[run.scheduler], run.rdir, jobids=list(ours), verify=True))
+    return {j for j, a in ours.items() if j in seen.queue and not seen.names(j, a.token)}
+
+
+def _alive(queue: dict[str, InQueue], ledger: Ledger, outcome: Outcome, ending: bool) -> set[str]:
     """JOBIDs of ours that the queue names; without those that are `ending`, unless wanted."""
-    ours = {e.jobid for e in ledger.in_flight()} & queue.keys()
+    ours = {e.jobid for e in ledger.in_flight()} & queue.keys() - outcome.others
     return {j for j in ours if ending or queue[j].state is not Queued.ENDING}
 
 
-def _ask(run: Run, ledger: Ledger, host: Host) -> Killed:
+def _ask(run: Run, ledger: Ledger, host: Host, others: set[str]) -> Killed:
     flying = ledger.in_flight()
+    jobids = [e.jobid for e in flying if e.jobid] + list(ledger.lingering)
     return host.ask(
         Kill(
             DIALECTS[run.scheduler],
             run.rdir,
-            jobids=[e.jobid for e in flying if e.jobid] + list(ledger.lingering),
+            jobids=[jobid for jobid in jobids if jobid not in others],
             markers=[e.job.marker for e in flying],
             doubtful=[e.attempt for e in flying if e.attempt and not e.jobid],
         )

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jobauto import lock
+from jobauto.conditions import Condition
+from jobauto.conditions import read as read_conditions
 from jobauto.graph import Graph
 from jobauto.ledger import Entry, Ledger, files
 from jobauto.lock import Holder
-from jobauto.model import InQueue, State
+from jobauto.model import STRANGE, InQueue, State
 from jobauto.run import Run, open_run, survey
 from jobauto.schedulers import DIALECTS, Unreadable
 
@@ -26,10 +28,17 @@ class Status:
     culprits: dict[str, str]  # blocked job -> the job that failed
     queue: dict[str, InQueue]
     monitor: Holder | None  # who watches the run now
+    conditions: list[Condition]  # what keeps it from going on as it should
 
     def counts(self) -> dict[State, int]:
         """How many jobs are in each state."""
         return count(self.states.values())
+
+    def strange(self) -> dict[str, InQueue]:
+        """Jobs in the queue that wait for a person, most likely: held, suspended, in error."""
+        started = (self.entries[name] for name in self.named(State.STARTED))
+        lines = {e.job.name: self.queue[e.jobid] for e in started if e.jobid in self.queue}
+        return {name: line for name, line in lines.items() if line.state in STRANGE}
 
     def named(self, *states: State) -> list[str]:
         """Jobs in one of these states, in order of name."""
@@ -43,6 +52,7 @@ def as_data(status: Status) -> dict[str, object]:
         "scheduler": status.run.scheduler,
         "remote": status.run.remote,
         "monitor": asdict(status.monitor) if status.monitor else None,
+        "conditions": [asdict(condition) for condition in status.conditions],
         "counts": {state.word: number for state, number in status.counts().items()},
         "jobs": {
             name: _job_data(state, status.entries.get(name))
@@ -72,10 +82,10 @@ def status(folder: Path) -> Status:
     ledger.recover()
     graph.set_done(ledger.done())
     queue = last_queue(run)
-    held_by = lock.holder(run.private)
-    watched = held_by if held_by and (held_by.process() or not held_by.here) else None
+    watched = lock.watcher(run.private)
     states, culprits = all_states(graph, ledger.entries, bool(watched))
-    return Status(run, graph, ledger.entries, states, culprits, queue, watched)
+    conditions = read_conditions(run.private) if watched else []
+    return Status(run, graph, ledger.entries, states, culprits, queue, watched, conditions)
 
 
 def last_queue(run: Run) -> dict[str, InQueue]:

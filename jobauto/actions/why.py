@@ -44,6 +44,8 @@ def _because(status: Status, name: str, state: State) -> str:
     if state in (State.WAITING, State.BLOCKED):
         return "; ".join(_missing(status, need) for need in status.graph.missing(name)[:5])
     if state is State.READY:
+        if any(c.what == "paused" for c in status.conditions):
+            return "; ".join(f"{c.what}: {c.why}, until {c.until}" for c in status.conditions)
         limit = status.run.settings.get("maxqsub")
         tail = "" if status.monitor else "; but no monitor runs: jobmon.py --ldir RUN"
         return f"it waits for room in the queue (--maxqsub {limit}){tail}"
@@ -53,6 +55,8 @@ def _because(status: Status, name: str, state: State) -> str:
     if state is State.SUBMITTING:
         return "it was handed to the scheduler, and the answer is not known yet"
     word = entry.words[-1]
+    if state is State.UNSURE:
+        return f"{state.sentence} ({word.date} {word.detail}); if it is not: jobauto retry JOB"
     if state is State.FAILED:
         return f"{word.detail} at {word.date}"
     return f"{state.sentence} ({word.date}{' ' + word.detail if word.detail else ''})"
@@ -80,6 +84,4 @@ def _in_queue(status: Status, entry: Entry) -> str:
     line = status.queue.get(entry.jobid)
     if line is None:
         return f"submitted as {entry.jobid} at {since}; the last look did not show it"
-    reason = f" ({line.reason})" if line.reason and line.reason != "None" else ""
-    scheduler = status.run.scheduler
-    return f"{line.state.value} in {scheduler} as {entry.jobid} since {since}: {line.code}{reason}"
+    return f"{line} in {status.run.scheduler}, since {since}"

@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(given: dict[str, object]) -> int:
-    runner, clock, screen = Runner(), Clock(), show.Screen()
+    runner, clock, screen = Runner(person=show.person_there()), Clock(), show.Screen()
     show.log_to_terminal(screen)
 
     def begin(run: Run) -> None:
@@ -76,6 +76,8 @@ def _run(given: dict[str, object]) -> int:
 
     with stopping(runner), monitoring(given, runner, clock, begin) as (monitor, chosen):
         if chosen.initonly:
+            monitor.host.open()
+            monitor.begin()
             screen.say(
                 f"made {monitor.run.folder}\ngo on with: jobmon.py --ldir {monitor.run.folder}"
             )

@@ -14,6 +14,8 @@ from rich.table import Table
 
 from jobauto import __version__
 from jobauto.actions import kill as killing
+from jobauto.actions import login as logging_in
+from jobauto.actions import retry as retrying
 from jobauto.actions import status as statuses
 from jobauto.actions import why as reasons
 from jobauto.cli import show
@@ -32,6 +34,9 @@ examples:
   jobauto status si                               the newest run of the project si
   jobauto status si/20261120_231500 --all         one run, job by job
   jobauto why mp-149/qsub.1 si                    why is this job not running
+  jobauto retry mp-149/qsub.1 si                  run a failed or unsure job again
+  jobauto retry failed si                         run all failed jobs again
+  jobauto login si                                the remote wants a code: type it here
   jobauto kill si/20261120_231500                 the same as ./kill in that folder
 """
 
@@ -53,6 +58,11 @@ def parser() -> Parser:
     why = verbs.add_parser("why", help="why a job is where it is, in one line")
     why.add_argument("job", help="its name as in quelist: folder/qsub.ID (or folder/ID)")
     _run_argument(why)
+    retry = verbs.add_parser("retry", help="run failed, killed or unsure jobs again")
+    text = "names, patterns like 'mp-1*/qsub.1', or: failed, killed, unsure; last the run, if not"
+    retry.add_argument("jobs", nargs="+", metavar="JOB", help=f"{text} the current folder")
+    login = verbs.add_parser("login", help="open the connection of a run at this terminal")
+    _run_argument(login)
     kill = verbs.add_parser("kill", help="stop the monitor, then end all its jobs")
     _run_argument(kill)
     return top
@@ -141,6 +151,40 @@ def why(arguments: argparse.Namespace, console: Console) -> int:
     return DONE
 
 
+def retry(arguments: argparse.Namespace, console: Console) -> int:
+    """`jobauto retry JOB ... [RUN]`."""
+    *jobs, last = arguments.jobs
+    if jobs and (is_run(Path(last)) or runs_in(Path(last))):
+        folder = chosen_run(Path(last))
+    else:
+        jobs, folder = arguments.jobs, chosen_run(Path("."))
+    done = retrying.retry(folder, jobs, Clock())
+    if not done.jobs:
+        console.print("nothing to try again")
+        return DONE
+    for name in done.jobs[: show.LISTED]:
+        console.print(escape(f"{shown(name)} will be tried again"))
+    if len(done.jobs) > show.LISTED:
+        console.print(f"... and {len(done.jobs) - show.LISTED} more")
+    then = f"the monitor ({done.monitor}) was told" if done.monitor else _go_on(folder)
+    console.print(escape(then))
+    return DONE
+
+
+def _go_on(folder: Path) -> str:
+    return f"no monitor runs; go on with: jobmon.py --ldir {show.short(folder)}"
+
+
+def login(arguments: argparse.Namespace, console: Console) -> int:
+    """`jobauto login`: ssh asks at this terminal what it wants to know."""
+    folder = chosen_run(arguments.run)
+    done = logging_in.login(folder, Runner(person=True))
+    state = "is connected already" if done.before else "connected"
+    then = f"the monitor ({done.monitor}) goes on" if done.monitor else _go_on(folder)
+    console.print(escape(f"{done.remote}: {state}; {then}"))
+    return DONE
+
+
 def kill(arguments: argparse.Namespace, console: Console) -> int:
     """`jobauto kill`, which is also what `./kill` in a run folder does."""
     folder = chosen_run(arguments.run)
@@ -156,4 +200,11 @@ def kill(arguments: argparse.Namespace, console: Console) -> int:
     return BAD_USAGE if done.left else DONE
 
 
-_VERBS = {"init": init, "status": status, "why": why, "kill": kill}
+_VERBS = {
+    "init": init,
+    "status": status,
+    "why": why,
+    "retry": retry,
+    "login": login,
+    "kill": kill,
+}

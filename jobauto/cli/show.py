@@ -42,6 +42,14 @@ def error(program: str, problem: JobautoError) -> None:
     print(f"{program}: {problem}", file=sys.stderr)
 
 
+def person_there() -> bool:
+    """Whether somebody at this terminal can be asked: it is one, and we are in its foreground."""
+    try:
+        return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError, AttributeError):  # closed, or replaced
+        return False
+
+
 def short(path: Path) -> str:
     """A path as one would type it from here."""
     try:
@@ -83,8 +91,8 @@ class Screen:
         states, _ = all_states(monitor.graph, monitor.ledger.entries)
         counts = count(states.values())
         text = summary(counts)
-        if link.trouble:
-            text += f" | no answer since {link.since}: {link.trouble.splitlines()[0]}"
+        for condition in link.conditions() + monitor.conditions():
+            text += f" | {condition.what} since {condition.since}: {shown(condition.why)}"
         if self.console.is_terminal:
             self._draw(text, len(states), sum(n for s, n in counts.items() if s.final))
         elif text != self._last:
@@ -145,6 +153,8 @@ def print_status(status: Status, console: Console, every: bool = False) -> None:
     for state, number in sorted(status.counts().items(), key=lambda p: -p[0].order):
         table.add_row(Text(state.word, STYLE.get(state, "")), str(number), state.sentence)
     console.print(table)
+    for condition in status.conditions:
+        console.print(f"\n[bold yellow]{escape(shown(str(condition)))}")
     _list_queue(status, console)
     _list_failures(status, console)
     if every:
@@ -167,6 +177,12 @@ def _list_queue(status: Status, console: Console) -> None:
         what = line.state.value if line else status.states[name].word
         console.print(f"  {escape(shown(name))}  {entry.jobid}  {what}")
     _more(len(names), console)
+    strange = status.strange()
+    if strange:
+        console.print("\n[bold yellow]may need you")
+    for name, seen in list(strange.items())[:LISTED]:
+        console.print(f"  {escape(shown(name))}  {escape(shown(str(seen)))}")
+    _more(len(strange), console)
 
 
 def _list_failures(status: Status, console: Console) -> None:

@@ -24,7 +24,14 @@ class Host(Protocol):
     mirrored: bool
 
     def open(self) -> None:
-        """Make the connection; NoConnection with what to do about it."""
+        """Make the connection, if there is none; NoConnection with what to do about it."""
+
+    def connected(self) -> bool:
+        """Whether there is a connection, perhaps made by somebody else; asks nobody but this
+        machine."""
+
+    def login(self) -> None:
+        """Make the connection while a person answers what is asked at the terminal."""
 
     def close(self) -> None:
         """Give the connection up."""

@@ -26,6 +26,12 @@ class LocalHost:
     def open(self) -> None:
         return None
 
+    def connected(self) -> bool:
+        return True
+
+    def login(self) -> None:
+        return None
+
     def close(self) -> None:
         return None
 

@@ -22,7 +22,8 @@ class Runner:
     terminal then reaches only the monitor, which decides. `calls` counts them by program.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None, person: bool = False) -> None:
+        self.person = person  # somebody is at the terminal and can be asked
         self.environment = dict(environment) if environment is not None else None
         self.calls: dict[str, int] = {}
         self.stopped = False
@@ -75,6 +76,18 @@ class Runner:
         if late:
             raise CouldNotAsk(f"{program}: no answer within {timeout:.0f} s")
         return Answer(process.exit_code, _text(process.stdout), _text(process.stderr))
+
+    def talk(self, argv: Sequence[str]) -> int:
+        """Run a program that may ask the person at this terminal; its exit status."""
+        program, *arguments = argv
+        self.calls[program] = self.calls.get(program, 0) + 1
+        try:
+            sh.Command(program)(*arguments, _fg=True, _env=self.environment)
+        except sh.CommandNotFound:
+            raise UserError(f"{program} is not installed here", hint=f"install {program}") from None
+        except sh.ErrorReturnCode as error:
+            return int(error.exit_code)
+        return 0
 
     def _wait(self, process: sh.RunningCommand, timeout: float) -> bool:
         """Wait for the end; True if it had to be brought about because time was over."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from jobauto.errors import NoConnection
+from jobauto.errors import NeedsLogin, NoConnection
 from jobauto.host import transfer
 from jobauto.host.process import Runner
 from jobauto.quoting import shown
@@ -23,9 +23,9 @@ SSH_FAILED = 255
 SYNC_TIMEOUT = 24 * 3600.0
 LOGIN_TIMEOUT = 90.0
 _MASTER = [
+    *("-f", "-N", "-M"),
     "-oControlMaster=yes",
     "-oControlPersist=no",
-    "-oBatchMode=yes",
     "-oConnectTimeout=30",
     "-oServerAliveInterval=15",
     "-oServerAliveCountMax=4",
@@ -45,20 +45,31 @@ class SshHost:
         self.runner = runner
 
     def open(self) -> None:
-        if self._alive():
+        if self.connected():
             return
-        self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.socket.unlink(missing_ok=True)
-        answer = self._ssh(["-f", "-N", "-M", *_MASTER], LOGIN_TIMEOUT, [])
+        self._make_room()
+        answer = self._ssh([*_MASTER, "-oBatchMode=yes"], LOGIN_TIMEOUT, [])
         if answer.exit_code != 0:
             raise explain(self.name, answer.err)
+
+    def connected(self) -> bool:
+        return self.socket.exists() and self._ssh(["-O", "check"], 10.0, []).exit_code == 0
+
+    def login(self) -> None:
+        if self.connected():
+            return
+        self._make_room()
+        status = self.runner.talk(["ssh", "-S", str(self.socket), *_MASTER, "--", self.name])
+        if status != 0:
+            raise NeedsLogin(f"could not log in to {self.name}", hint=f"try: ssh {self.name} true")
+
+    def _make_room(self) -> None:
+        self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.socket.unlink(missing_ok=True)
 
     def close(self) -> None:
         if self.socket.exists():
             self._ssh(["-O", "exit"], 10.0, [])
-
-    def _alive(self) -> bool:
-        return self.socket.exists() and self._ssh(["-O", "check"], 10.0, []).exit_code == 0
 
     def _ssh(
         self, options: Sequence[str], timeout: float, command: Sequence[str], text: str = ""
@@ -68,7 +79,7 @@ class SshHost:
 
     def ask(self, request: Request[T]) -> T:
         answer = self._ssh(_NO_OWN_LOGIN, request.timeout, ["sh -s"], request.script())
-        if answer.exit_code == SSH_FAILED and not self._alive():
+        if answer.exit_code == SSH_FAILED and not self.connected():
             raise NoConnection(f"the connection to {self.name} is gone", hint=_last(answer.err))
         return request.read(answer)
 
@@ -90,7 +101,7 @@ class SshHost:
 
     def _rsync(self, command: list[str], only: Sequence[str]) -> None:
         answer = self.runner.run(command, transfer.folders_list(only), SYNC_TIMEOUT)
-        if answer.exit_code != 0 and not self._alive():
+        if answer.exit_code != 0 and not self.connected():
             raise NoConnection(f"the connection to {self.name} is gone", hint=_last(answer.err))
         transfer.check(answer)
 
@@ -100,7 +111,8 @@ def _last(text: str) -> str | None:
     return shown(lines[-1]) if lines else None
 
 
-_CAUSES = (
+# what ssh says, what it means, what to do about it; a person is needed for all of them
+_WAITING = (
     (
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
         "the host key of {name} is not the one that was known; somebody may be listening",
@@ -116,13 +128,19 @@ _CAUSES = (
         "{name} does not let us in without a question",
         "make this work without a password: ssh -o BatchMode=yes {name} true",
     ),
-    ("Could not resolve hostname", "there is no host called {name}", "check --remote"),
+    (
+        "Too many authentication failures",
+        "{name} does not let us in without a question",
+        "offer the right key: IdentityFile and IdentitiesOnly in ~/.ssh/config",
+    ),
 )
 
 
 def explain(name: str, err: str) -> NoConnection:
     """One clear line for what ssh said when it could not log in."""
-    for sign, what, hint in _CAUSES:
+    for sign, what, hint in _WAITING:
         if sign in err:
-            return NoConnection(what.format(name=name), _last(err), hint.format(name=name))
+            return NeedsLogin(what.format(name=name), _last(err), hint.format(name=name))
+    if "Could not resolve hostname" in err:
+        return NoConnection(f"there is no host called {name}", _last(err), "check --remote")
     return NoConnection(f"cannot reach {name}", _last(err), f"try: ssh {name} true")

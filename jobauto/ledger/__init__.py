@@ -4,7 +4,7 @@ Order of writing, on which recovery rests: an intent is in `qsub.log` before any
 acceptance is in `qsub.log` before `quelist` says started; a verdict is in `quelist` before
 `qsub.log` closes the attempt. So an attempt that `qsub.log` shows open is in flight unless
 `quelist` ends it, and where `qsub.log` shows it closed, `quelist` alone decides, as a person may
-have edited it.
+have edited it (also while the monitor runs).
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobauto import quoting
-from jobauto.ledger import attempts, files, quelist
+from jobauto.ledger import attempts, files
 from jobauto.ledger.attempts import Line, Tried
 from jobauto.ledger.quelist import MEANING, Word
+from jobauto.ledger.quelist_file import QuelistFile, Words
 from jobauto.model import Attempt, Job, State
 
 AUTO = "auto"
@@ -57,40 +58,69 @@ class Ledger:
         self.run_id = run_id
         self.entries: dict[str, Entry] = {}
         self.lingering: dict[str, Attempt] = {}  # JOBID -> finished, but the queue names it yet
-        self.tried: dict[str, Tried] = {}
+        self.unlisted: set[str] = set()  # jobs without a line that may have finished all the same
+        self.log = folder / "qsub.log"
+        self._file = QuelistFile(folder / "quelist")
+        self._numbers: dict[str, int] = {}  # job -> number of its last attempt
         self._closing: list[Line] = []
         self._in_flight: dict[str, Entry] = {}
+        self._edited: set[str] = set()
         self._changed = True
-
-    @property
-    def quelist(self) -> Path:
-        return self.folder / "quelist"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "qsub.log"
 
     def recover(self) -> bool:
         """Read what there is; False if there was no quelist (it was renamed, or the run is new).
 
         Raises UserError if quelist cannot be read.
         """
-        self.tried = attempts.read(self.log)
-        known = self.quelist.exists()
-        words = quelist.parse(files.read(self.quelist), str(self.quelist)) if known else {}
-        for name, line in words.items():
+        tried = attempts.read(self.log)
+        words = self._file.read()
+        for name, line in (words or {}).items():
             self.entries[name] = Entry(Job.from_name(name), line)
-        for name, last in self.tried.items():
+            self._numbers[name] = sum(word.what == "started" for word in line)
+        for name, last in tried.items():
+            self._numbers[name] = max(last.number, self._numbers.get(name, 0))
             self._recover_attempt(name, last)
         for entry in self.entries.values():
             if entry.attempt is None and entry.words and entry.words[-1].what == "started":
                 self._believe(entry)
-        return known
+        self.unlisted = tried.keys() - self.entries.keys()
+        return words is not None
+
+    def edits(self) -> set[str]:
+        """Take over what a person changed in quelist while the monitor runs; the jobs concerned.
+
+        Lines of jobs in flight stay as they are. A job whose line was deleted is `unlisted`.
+        """
+        self._look_for_edits()
+        found, self._edited = self._edited, set()
+        return found
+
+    def _look_for_edits(self) -> None:
+        words = self._file.edited()
+        if words is None:
+            self._changed = self._changed or self._file.lost()
+            return
+        self._changed = True
+        for name in self.entries.keys() | words.keys():
+            entry = self.entries.get(name)
+            if entry is None or not (entry.open or entry.words == words.get(name)):
+                self._take_edit(name, words)
+        order = {name: number for number, name in enumerate(words)}
+        last = len(order)
+        self.entries = dict(sorted(self.entries.items(), key=lambda e: order.get(e[0], last)))
+
+    def _take_edit(self, name: str, words: Words) -> None:
+        self._edited.add(name)
+        if name in words:
+            entry = self.entries.setdefault(name, Entry(Job.from_name(name)))
+            entry.words = words[name]
+        else:
+            del self.entries[name]
+            self.unlisted.add(name)
 
     def _believe(self, entry: Entry) -> None:
         """Take a job as in flight that quelist says started, as qsub.log does not know it."""
-        number = sum(word.what == "started" for word in entry.words)
-        entry.attempt = self._attempt(entry.job, number)
+        entry.attempt = self._attempt(entry.job, self._numbers[entry.job.name])
         entry.jobid, entry.open = entry.words[-1].detail, True
         self._in_flight[entry.job.name] = entry
 
@@ -150,8 +180,8 @@ class Ledger:
         for name in names:
             entry = self.entries[name]
             if not entry.open:
-                number = entry.attempt.number + 1 if entry.attempt else self._next_number(name)
-                entry.attempt, entry.jobid = self._attempt(entry.job, number), ""
+                self._numbers[name] = self._numbers.get(name, 0) + 1
+                entry.attempt, entry.jobid = self._attempt(entry.job, self._numbers[name]), ""
                 entry.open = True
                 self._in_flight[name] = entry
             assert entry.attempt
@@ -160,9 +190,6 @@ class Ledger:
             lines.append(Line("intent", name, entry.attempt.number, pairs))
         attempts.append(self.log, date, lines)
         return found
-
-    def _next_number(self, name: str) -> int:
-        return self.tried[name].number + 1 if name in self.tried else 1
 
     def accept(self, accepted: Iterable[tuple[str, str]], date: str) -> None:
         """Note (job, JOBID) pairs: first in qsub.log, then as `started`."""
@@ -208,9 +235,9 @@ class Ledger:
 
     def save(self, date: str) -> None:
         """Write quelist and qsub.now if anything changed, then close attempts in qsub.log."""
+        self._look_for_edits()
         if self._changed:
-            words = {name: e.words for name, e in self.entries.items()}
-            files.replace(self.quelist, quelist.format_lines(words))
+            self._file.write({name: e.words for name, e in self.entries.items()})
             self._changed = False
         now = self._now()
         path = self.folder / "qsub.now"

@@ -15,6 +15,7 @@ from jobauto import quoting
 from jobauto.errors import UserError
 from jobauto.model import Job, State
 
+_WITHOUT = "a job without a line starts anew, unless it is in the queue or its marker is there"
 _DATE = re.compile(r"\d{8}_\d{6}\Z")
 
 # What the last word of a line makes of a job that is not in flight; no word at all: ready.
@@ -56,6 +57,12 @@ def parse(text: str, where: str = "quelist") -> dict[str, list[Word]]:
     Blank lines and lines of comment (#) are skipped. Raises UserError with the line's number.
     """
     found: dict[str, list[Word]] = {}
+    if text and not text.endswith("\n"):
+        raise UserError(
+            "the last line has no end: the file was cut short",
+            f"{where}:{text.count(chr(10)) + 1}",
+            "complete the line and end it with a newline, or delete it: " + _WITHOUT,
+        )
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -69,7 +76,7 @@ def parse(text: str, where: str = "quelist") -> dict[str, list[Word]]:
             raise UserError(
                 f"cannot be read: {error}",
                 f"{where}:{number}",
-                "correct the line, or delete it: its job then counts as never started",
+                "correct the line, or delete it: " + _WITHOUT,
             ) from None
         found[name] = words
     return found

@@ -32,7 +32,7 @@ class Observe:
     """Ask for the queue, for `files` (paths in the run), and for what doubt needs.
 
     `doubtful` attempts have no known JOBID: their claims are read, and tokens are looked up.
-    With `only_files` the scheduler is left alone.
+    `verify` asks for tokens, too: after a gap a JOBID may have been given to another job.
     """
 
     dialect: Dialect
@@ -41,6 +41,7 @@ class Observe:
     files: Sequence[str] = ()
     doubtful: Sequence[Attempt] = ()
     suspects: Sequence[Suspect] = ()
+    verify: bool = False
     frame: Frame = field(default_factory=Frame)
 
     @property
@@ -48,18 +49,23 @@ class Observe:
         return 120.0
 
     def script(self) -> str:
-        tokens = self.dialect.tokens() if self.doubtful else None
+        tokens = self.dialect.tokens() if self.doubtful or self.verify else None
         parts = [
             self.dialect.prelude,
             CLAIM_FUNCTIONS,
             "echo @queue",
             _ask(self.dialect.query(self.jobids)),
             f"echo @tokens\n{_ask(tokens)}" if tokens else "",
+            # a network file system shows a new file sooner to whoever reads its folder
+            *(f"ls {quoting.path(folder)} >/dev/null 2>&1" for folder in self._folders()),
             *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.files)),
             *(f"report {attempt.token}" for attempt in self.doubtful),
             *map(self._autopsy, self.suspects),
         ]
         return self.frame.script(self.folder, "\n".join(parts))
+
+    def _folders(self) -> list[str]:
+        return sorted({suspect.attempt.job.folder for suspect in self.suspects})
 
     def _autopsy(self, suspect: Suspect) -> str:
         attempt, folder = suspect.attempt, quoting.path(suspect.attempt.job.folder)
@@ -77,14 +83,12 @@ class Observe:
         queue: dict[str, InQueue] | None = None
         text = ""
         there: set[str] = set()
-        warnings: list[InQueue] = []
         tokens: dict[str, str] = {}
         claims: dict[str, Claim] = {}
         endings: dict[str, Ending] = {}
         for section in sections(self.frame.body(answer, self.folder)):
             if section.tag == "queue":
                 queue, text = read_queue(self.dialect, section), section.text
-                warnings = [q for q in queue.values() if q.state is Queued.UNKNOWN]
             elif section.tag == "tokens":
                 tokens = self._tokens(section)
             elif section.tag == "t":
@@ -107,7 +111,6 @@ class Observe:
             claims=claims,
             endings=endings,
             text=text,
-            warnings=tuple(f"{q.jobid}: unknown state {q.code!r}" for q in warnings),
         )
 
     def _tokens(self, section: Section) -> dict[str, str]:

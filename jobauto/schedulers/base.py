@@ -26,6 +26,8 @@ class Dialect(ABC):
     prelude: str = ""
     #: whether every answer to `query` shows the tokens of submissions
     lists_tokens: bool = False
+    #: jobs run on other machines than the one that is asked, where their files may show up late
+    elsewhere: bool = True
     #: lines on stderr that do not put an answer in doubt
     harmless = re.compile(r"(?!)")
     #: a refusal by policy that means "not now" rather than "never": nothing was accepted

@@ -60,6 +60,7 @@ class Local(Dialect):
     name = "local"
     detect = "true"
     prelude = _PRELUDE
+    elsewhere = False
     lists_tokens = True  # the job itself writes its JOBID into the claim: no claim tells, no job
 
     def submit(self, script: str, token: str) -> str:

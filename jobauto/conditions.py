@@ -1,0 +1,47 @@
+"""What keeps a run from going on as it should, for everybody who asks: `.jobauto/conditions.json`.
+
+Written by the monitor when it changes; there is no such file while all is well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jobauto.ledger import files
+
+_FILE = "conditions.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`what` (waiting for login, no connection, no answer, trouble here, paused), why, since when,
+    and when it is tried again or ends; dates as in quelist."""
+
+    what: str
+    why: str
+    since: str
+    until: str
+
+    def __str__(self) -> str:
+        return f"{self.what} since {self.since}: {self.why} (next try {self.until})"
+
+
+def write(private: Path, conditions: Sequence[Condition]) -> None:
+    """Let others know; an empty list takes the file away."""
+    path = private / _FILE
+    if conditions:
+        text = json.dumps([asdict(c) for c in conditions], indent=1) + "\n"
+        files.replace(path, text, durable=False)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def read(private: Path) -> list[Condition]:
+    """What was written last; nothing if it cannot be read."""
+    try:
+        return [Condition(**kept) for kept in json.loads(files.read(private / _FILE))]
+    except (OSError, ValueError, TypeError):
+        return []

@@ -1,0 +1,76 @@
+"""What a person wants of a running monitor: files in `.jobauto/orders/`, obeyed once each.
+
+A verb that finds no monitor obeys the order itself, under the run's lock.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pwd
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from jobauto import quoting
+from jobauto.ledger import Ledger, files
+from jobauto.ledger.quelist import Word
+
+log = logging.getLogger("jobauto")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A verb for some jobs (their names), by whom, and when (date as in quelist)."""
+
+    verb: str
+    jobs: tuple[str, ...]
+    who: str
+    date: str
+
+
+def me() -> str:
+    """The person's login name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may not know its user
+        return str(os.getuid())
+
+
+def give(private: Path, order: Order) -> Path:
+    """Leave an order for the monitor; it takes the file away when it has obeyed."""
+    folder = private / "orders"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{time.time_ns()}-{os.getpid()}.json"
+    files.replace(path, json.dumps(asdict(order)) + "\n", mode=0o600)
+    return path
+
+
+def waiting(private: Path) -> list[tuple[Path, Order]]:
+    """The orders not obeyed yet, oldest first. What cannot be read is put aside and told."""
+    found = []
+    for path in sorted((private / "orders").glob("[0-9]*.json")):
+        try:
+            kept = json.loads(files.read(path))
+            found.append((path, Order(**{**kept, "jobs": tuple(kept["jobs"])})))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            log.error("%s: cannot be read: %s; put aside", path, error)
+            path.rename(path.with_suffix(".unreadable"))
+    return found
+
+
+def obey(order: Order, ledger: Ledger) -> list[str]:
+    """Do what is ordered; the jobs that it changed. Doing it twice is doing it once.
+
+    retry: jobs that failed, were killed or are unsure run again.
+    """
+    if order.verb != "retry":
+        log.error("unknown order %s by %s", quoting.shown(order.verb), quoting.shown(order.who))
+        return []
+    entries = [ledger.entries[name] for name in order.jobs if name in ledger.entries]
+    found = [entry.job.name for entry in entries if entry.state.bad]
+    for name in found:
+        ledger.say(name, Word("retry", order.date, quoting.slug(order.who)))
+        log.info("%s: to be tried again, says %s", quoting.shown(name), quoting.shown(order.who))
+    return found
