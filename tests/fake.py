@@ -66,6 +66,7 @@ class FakeCluster:
         self.plans: dict[str, FakeJob] = {}
         self.jobs: dict[str, Submitted] = {}
         self.files: set[str] = set()
+        self.states: dict[str, str] = {}  # JOBID -> what squeue says of it, if not the usual
         self.claims: dict[str, tuple[int, str, str] | None] = {}
         self.history: list[tuple[float, str, str]] = []  # (time, what, job)
 
@@ -98,6 +99,11 @@ class FakeCluster:
         if job.plan.succeeds:
             self.files.add(posixpath.join(folder, script.replace("qsub.", "qsub.finished.", 1)))
         self.history.append((job.ended, "done" if job.plan.succeeds else "died", job.name))
+
+    def state(self, job: Submitted) -> str:
+        """What squeue says of a job."""
+        usual = "PENDING" if job.started is None else "RUNNING"
+        return self.states.get(job.jobid, usual)
 
     def queue(self) -> list[Submitted]:
         return [j for j in self.jobs.values() if j.ended is None]
@@ -199,8 +205,7 @@ class FakeHost:
         if fault == "broken":
             return ["@queue", "e slurm_load_jobs error: Unable to contact slurm controller", "r 1"]
         words = [
-            f"o {j.jobid}|{'RUNNING' if j.started is not None else 'PENDING'}|{j.token}|None"
-            for j in self.cluster.queue()
+            f"o {j.jobid}|{self.cluster.state(j)}|{j.token}|None" for j in self.cluster.queue()
         ]
         return ["@queue", *words, "", "e ", "r 0"]
 

@@ -14,10 +14,12 @@ import pytest
 from fake import FakeClock, FakeCluster, FakeHost, FakeJob
 from trees import make
 
+from jobauto import conditions
 from jobauto import run as runs
+from jobauto.actions.status import status
 from jobauto.errors import DONE, GAVE_UP, SOME_FAILED, RemoteError
 from jobauto.loop import Link, loop
-from jobauto.model import State
+from jobauto.model import Attempt, Job, State
 from jobauto.monitor import Monitor
 from jobauto.settings import Settings
 from jobauto.start import prepare
@@ -61,6 +63,10 @@ class World:
 
     def quelist(self) -> list[str]:
         return (self.folder / "quelist").read_text().splitlines()
+
+    def conditions(self) -> list[conditions.Condition]:
+        """What is told to everybody who asks."""
+        return conditions.read(self.run.private)
 
     def last_words(self) -> dict[str, str]:
         """Job to its last word, without dates."""
@@ -489,3 +495,97 @@ def test_qstat_holds_the_last_answer_with_its_time(world: Callable[..., World]) 
     first, second = (w.folder / "qstat").read_text().splitlines()
     assert first.startswith(f"# {w.clock.date()} slurm")
     assert second.startswith("1001|RUNNING|")
+
+
+def test_a_marker_that_shows_up_a_minute_late_is_no_failure(world: Callable[..., World]) -> None:
+    w = world({"a/qsub.0": "", "a/qsub.dependency.0": ""})
+    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=5)
+    monitor = w.monitor()
+    monitor.tick()
+    w.clock.sleep(10)
+    w.cluster.advance()
+    w.cluster.files.discard("a/qsub.finished.0")
+    for _ in range(7):
+        monitor.tick()
+        w.clock.sleep(10)
+    assert w.last_words() == {"a/qsub.0": "started"}
+    w.cluster.files.add("a/qsub.finished.0")
+    assert w.finish(monitor) == DONE
+
+
+def test_a_job_without_a_marker_fails_after_the_grace_period(world: Callable[..., World]) -> None:
+    w = world({"a/qsub.0": "", "a/qsub.dependency.0": ""})
+    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=5)
+    monitor = w.monitor()
+    monitor.tick()
+    w.clock.sleep(10)
+    w.cluster.advance()
+    w.cluster.files.discard("a/qsub.finished.0")
+    begun = w.clock.now()
+    assert w.finish(monitor) == SOME_FAILED
+    assert 90 <= w.clock.now() - begun <= 110
+    assert w.quelist()[0].endswith("@exit-0,-no-marker")
+
+
+def test_a_jobid_given_to_another_job_in_an_outage_is_not_taken_for_ours(
+    world: Callable[..., World],
+) -> None:
+    w = world({"a/qsub.0": "", "a/qsub.dependency.0": ""})
+    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=5, succeeds=False)
+    monitor = w.monitor()
+    monitor.tick()
+    w.clock.sleep(10)
+    w.cluster.advance()
+    again = FakeCluster(w.clock)  # numbers jobs from the beginning
+    again.submit(Attempt(Job("other", "0"), 1, "another"))
+    again.jobs["1001"].plan = FakeJob(seconds=1e9)
+    again.files, w.host.cluster = w.cluster.files, again
+    assert w.finish(monitor) == SOME_FAILED
+    assert w.last_words() == {"a/qsub.0": "failed"}
+
+
+def test_tokens_are_asked_for_after_a_gap_only(world: Callable[..., World]) -> None:
+    w = world({"a/qsub.0": "", "a/qsub.dependency.0": ""})
+    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=1e9)
+    asked = []
+    w.host.hook = lambda request: asked.append(getattr(request, "verify", None))
+    monitor = w.monitor()
+    monitor.tick()
+    monitor.tick()
+    monitor.tick()
+    assert asked == [False, None, False, False]
+    w.host.faults = ["refuse"]
+    with pytest.raises(RemoteError):
+        monitor.tick()
+    monitor.tick()
+    monitor.tick()
+    assert asked[4:] == [False, True, False]
+    w.monitor().tick()
+    assert asked[7:] == [True]
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("SUSPENDED", "suspended as 1001 (SUSPENDED)"),
+        ("REQUEUE_HOLD", "held as 1001 (REQUEUE_HOLD)"),
+        ("SPECIAL_EXIT", "error as 1001 (SPECIAL_EXIT)"),
+        ("BRAND_NEW", "unknown as 1001 (BRAND_NEW)"),
+    ],
+)
+def test_a_job_that_may_need_a_person_is_told_once_and_shown(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture, state: str, says: str
+) -> None:
+    w = world({"a/qsub.0": "", "a/qsub.dependency.0": ""})
+    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=100)
+    monitor = w.monitor()
+    monitor.tick()
+    w.cluster.states["1001"] = state
+    for _ in range(4):
+        monitor.tick()
+    assert caplog.text.count(says) == 1
+    assert [str(line) for line in status(w.folder).strange().values()] == [says]
+    del w.cluster.states["1001"]
+    monitor.tick()
+    assert "the queue moves it again" in caplog.text
+    assert w.finish(monitor) == DONE
