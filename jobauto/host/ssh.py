@@ -126,7 +126,8 @@ _WAITING = (
     (
         "Permission denied",
         "{name} does not let us in without a question",
-        "make this work without a password: ssh -o BatchMode=yes {name} true",
+        "make this work without a password: ssh -o BatchMode=yes {name} true; if a code is wanted "
+        "each time, begin at a terminal with --initonly (see README)",
     ),
     (
         "Too many authentication failures",
