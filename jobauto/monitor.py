@@ -116,7 +116,9 @@ class Monitor:
         """Ask everything that this tick needs to know in one remote command."""
         flying = self.ledger.in_flight()
         watched = self.graph.watched() | {e.job.marker for e in flying}
-        verify, self._gap = self._gap, True
+        # somebody wants a job again that is unsure: the last chance to find it in the queue
+        wanted = any(e.state is State.READY for e in self.ledger.unsure())
+        verify, self._gap = (self._gap and bool(flying)) or wanted, True
         seen = self.host.ask(
             Observe(
                 self.dialect,
@@ -125,7 +127,7 @@ class Monitor:
                 files=sorted(watched),
                 doubtful=[e.attempt for e in flying if not e.jobid and e.attempt],
                 suspects=self.missing.suspects(flying),
-                verify=verify and bool(flying),
+                verify=verify,
             )
         )
         self._gap = False
@@ -147,6 +149,7 @@ class Monitor:
                 self._settle(entry, verdict, seen)
             elif entry.attempt and not entry.jobid and entry.attempt.token not in seen.claims:
                 self._unclaimed.add(name)
+        now_accepted += self._found_late(seen)
         self.ledger.accept(now_accepted, self.clock.date())
         for jobid, attempt in list(self.ledger.lingering.items()):
             if not seen.names(jobid, attempt.token):
@@ -156,6 +159,16 @@ class Monitor:
         for file in seen.missing:
             self.graph.departed(file)
         self.queue(self.graph.freed_by_absence(seen.missing))
+
+    def _found_late(self, seen: Seen) -> list[tuple[str, str]]:
+        """Jobs given up as unsure that the queue names after all, with their JOBIDs."""
+        found = []
+        for entry in self.ledger.unsure():
+            jobid = seen.by_token(entry.attempt.token) if entry.attempt else None
+            if jobid:
+                found.append((entry.job.name, jobid))
+                log.warning("%s was submitted after all: %s", quoting.shown(entry.job.name), jobid)
+        return found
 
     def _tell(self, entry: Entry, seen: Seen) -> None:
         """Say once that a job is held, suspended, in an error state or in an unknown one."""

@@ -16,6 +16,7 @@ from trees import make
 
 from jobauto import conditions
 from jobauto import run as runs
+from jobauto.actions.retry import retry
 from jobauto.actions.status import status
 from jobauto.errors import DONE, GAVE_UP, SOME_FAILED, RemoteError
 from jobauto.loop import Link, loop
@@ -589,3 +590,63 @@ def test_a_job_that_may_need_a_person_is_told_once_and_shown(
     monitor.tick()
     assert "the queue moves it again" in caplog.text
     assert w.finish(monitor) == DONE
+
+
+def cut_off(w: World) -> None:
+    """The shell dies as sbatch is at work: no answer is kept, and the queue shows nothing yet."""
+    real = w.cluster.submit
+
+    def dies(attempt: Attempt) -> tuple[int, str, str]:
+        late.append(attempt)
+        return 124, "", ""
+
+    late: list[Attempt] = []
+    w.cluster.submit = dies  # type: ignore[method-assign]
+    monitor = w.monitor()
+    for _ in range(12):
+        monitor.tick()
+        w.clock.sleep(10)
+    assert w.last_words() == {"a/qsub.0": "unsure"}
+    w.cluster.submit = real  # type: ignore[method-assign]
+    w.late = late  # type: ignore[attr-defined]
+
+
+def test_a_submission_that_turns_up_late_is_taken_back_into_the_run(
+    world: Callable[..., World],
+) -> None:
+    w = world(CHAIN)
+    cut_off(w)
+    monitor = w.monitor()
+    monitor.tick()
+    w.cluster.submit(w.late[0])  # type: ignore[attr-defined]
+    assert w.finish(monitor) == DONE
+    assert w.cluster.submitted() == ["a/qsub.0", "a/qsub.1", "a/qsub.2"]
+    words = [word.split("@")[0] for word in w.quelist()[0].split()[1:]]
+    assert words == ["unsure", "started", "finished"]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_retry_of_what_turned_up_meanwhile_submits_nothing(
+    world: Callable[..., World], restart: bool
+) -> None:
+    w = world(CHAIN)
+    cut_off(w)
+    monitor = w.monitor()
+    w.cluster.submit(w.late[0])  # type: ignore[attr-defined]
+    retry(w.folder, ["unsure"], w.clock)
+    verified = []
+    w.host.hook = lambda request: verified.append(getattr(request, "verify", False))
+    assert w.finish(w.monitor() if restart else monitor) == DONE
+    assert verified[0]
+    assert w.cluster.submitted().count("a/qsub.0") == 1
+
+
+def test_a_late_submission_is_in_flight_for_the_next_monitor(world: Callable[..., World]) -> None:
+    w = world(CHAIN)
+    cut_off(w)
+    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=500)
+    w.cluster.submit(w.late[0])  # type: ignore[attr-defined]
+    w.monitor().tick()
+    assert [e.jobid for e in w.monitor().ledger.in_flight()] == ["1001"]
+    assert w.finish() == DONE
+    assert w.cluster.submitted().count("a/qsub.0") == 1

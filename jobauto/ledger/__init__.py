@@ -65,6 +65,7 @@ class Ledger:
         self._closing: list[Line] = []
         self._in_flight: dict[str, Entry] = {}
         self._edited: set[str] = set()
+        self._doubted: set[str] = set()  # jobs whose last attempt ended as unsure
         self._changed = True
 
     def recover(self) -> bool:
@@ -141,6 +142,8 @@ class Ledger:
                 entry.words.append(Word("started", last.accepted, last.jobid))
         elif verdict == "finished" and last.jobid and not last.left:
             self.lingering[last.jobid] = attempt
+        if verdict == "unsure":
+            self._doubted.add(name)
         if entry:
             entry.attempt = attempt
             entry.jobid = last.jobid
@@ -166,6 +169,11 @@ class Ledger:
         """Jobs that wait in quelist for room, in its order."""
         return [name for name, entry in self.entries.items() if entry.state is State.READY]
 
+    def unsure(self) -> list[Entry]:
+        """Jobs whose last attempt may yet turn up in the queue."""
+        doubted = [entry for entry in map(self.entries.get, self._doubted) if entry]
+        return [e for e in doubted if e.state in (State.UNSURE, State.READY)]
+
     def done(self) -> set[str]:
         """The markers of jobs that are done."""
         return {entry.job.marker for entry in self.entries.values() if entry.state.done}
@@ -184,6 +192,7 @@ class Ledger:
                 entry.attempt, entry.jobid = self._attempt(entry.job, self._numbers[name]), ""
                 entry.open = True
                 self._in_flight[name] = entry
+                self._doubted.discard(name)
             assert entry.attempt
             found.append(entry.attempt)
             pairs = (("token", entry.attempt.token),)
@@ -192,13 +201,18 @@ class Ledger:
         return found
 
     def accept(self, accepted: Iterable[tuple[str, str]], date: str) -> None:
-        """Note (job, JOBID) pairs: first in qsub.log, then as `started`."""
+        """Note (job, JOBID) pairs: first in qsub.log, then as `started`.
+
+        An attempt that was given up as unsure is in flight again.
+        """
         lines = []
         for name, jobid in accepted:
             entry = self.entries[name]
             assert entry.attempt
             lines.append(Line("accepted", name, entry.attempt.number, (("jobid", jobid),)))
-            entry.jobid = jobid
+            entry.jobid, entry.open = jobid, True
+            self._in_flight[name] = entry
+            self._doubted.discard(name)
             entry.words.append(Word("started", date, jobid))
             self._changed = True
         attempts.append(self.log, date, lines)
@@ -212,6 +226,8 @@ class Ledger:
         assert entry.attempt
         entry.open = False
         self._in_flight.pop(name, None)
+        if what == "unsure":
+            self._doubted.add(name)
         if what != "putback":
             entry.words.append(Word(what, date, detail))
             self._changed = True

@@ -103,8 +103,8 @@ def _note(
     last = tried.get(name)
     if last is None or last.number != number:
         return
-    if what == "accepted":
-        last.jobid, last.accepted = pairs.get("jobid", ""), date
+    if what == "accepted":  # perhaps late, after it was given up as unsure
+        last.jobid, last.accepted, last.verdict = pairs.get("jobid", ""), date, ""
     elif what in SETTLED:
         last.verdict, last.left = what, "left" in pairs
     elif what == "left":
