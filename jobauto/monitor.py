@@ -25,13 +25,14 @@ from jobauto.ledger import AUTO, Entry, Ledger, files
 from jobauto.ledger.quelist import Word
 from jobauto.limits import ErrorRate, Limits
 from jobauto.missing import Missing
-from jobauto.model import STRANGE, Attempt, Claim, Seen, State, stamp
+from jobauto.model import Attempt, Claim, Seen, State, stamp
 from jobauto.noticing import Noticing
 from jobauto.remote.observation import Observe
 from jobauto.remote.probe import FindMarkers
 from jobauto.remote.submission import Submit
 from jobauto.run import Run
 from jobauto.schedulers import Dialect
+from jobauto.strange import Strange
 
 log = logging.getLogger("jobauto")
 
@@ -53,11 +54,11 @@ class Monitor:
     clock: Clock = field(default_factory=Clock)
     seen: Seen = field(default_factory=Seen)  # the last look
     missing: Missing = field(default_factory=Missing)
+    strange: Strange = field(default_factory=Strange)
     guard: Callable[[], None] = lambda: None  # raises if the run is not ours any more
     ticks: int = 0
     begun: bool = False
     _gap: bool = True  # the last look failed, or there was none
-    _strange: dict[str, str] = field(default_factory=dict)  # job -> state in the queue, if told
     _unclaimed: set[str] = field(default_factory=set)  # open attempts that have to be sent again
     _to_fetch: set[str] = field(default_factory=set)  # folders
 
@@ -142,7 +143,7 @@ class Monitor:
             name = entry.job.name
             verdict = judge.verdict(entry, seen, self.missing.absences.get(name))
             self.missing.set(entry, verdict.absence)
-            self._tell(entry, seen)
+            self.strange.tell(entry, seen)
             if verdict.what == "accepted":
                 now_accepted.append((name, verdict.detail))
             elif verdict.what:
@@ -169,14 +170,6 @@ class Monitor:
                 found.append((entry.job.name, jobid))
                 log.warning("%s was submitted after all: %s", quoting.shown(entry.job.name), jobid)
         return found
-
-    def _tell(self, entry: Entry, seen: Seen) -> None:
-        """Say once that a job is held, suspended, in an error state or in an unknown one."""
-        name, line = entry.job.name, seen.queue.get(entry.jobid)
-        strange = str(line) if line and line.state in STRANGE else ""
-        if strange != self._strange.get(name, ""):
-            self._strange[name] = strange
-            log.warning("%s: %s", quoting.shown(name), strange or "the queue moves it again")
 
     def _settle(self, entry: Entry, verdict: Verdict, seen: Seen) -> None:
         name, date = entry.job.name, self.clock.date()

@@ -31,6 +31,7 @@ ORDER = [
     "tree",
     "ledger",
     "conditions",
+    "strange",
     "orders",
     "schedulers",
     "judge",

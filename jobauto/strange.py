@@ -1,0 +1,26 @@
+"""Jobs that the scheduler holds, suspends, finds in error, or in a state that nobody knows."""
+
+from __future__ import annotations
+
+import logging
+
+from jobauto.ledger import Entry
+from jobauto.model import STRANGE, Seen
+from jobauto.quoting import shown
+
+log = logging.getLogger("jobauto")
+
+
+class Strange:
+    """Tells of each such job once, and once more when the queue moves it again."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}  # job -> what was said
+
+    def tell(self, entry: Entry, seen: Seen) -> None:
+        """Compare a job in flight with what was said of it."""
+        name, line = entry.job.name, seen.queue.get(entry.jobid)
+        now = str(line) if line and line.state in STRANGE else ""
+        if now != self._told.get(name, ""):
+            self._told[name] = now
+            log.warning("%s: %s", shown(name), now or "the queue moves it again")
