@@ -17,6 +17,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+SHOWN = 20  # names or mistakes in one message
 DONE, SOME_FAILED, BAD_USAGE, STOPPED, GAVE_UP = 0, 1, 2, 3, 4
 
 
@@ -41,16 +42,14 @@ class UserError(JobautoError):
 class TreeErrors(UserError):
     """All that is wrong with a tree, at once."""
 
-    SHOWN = 20
-
     def __init__(self, problems: list[UserError]) -> None:
         super().__init__(f"{len(problems)} problem(s) in the tree")
         self.problems = problems
 
     def __str__(self) -> str:
-        lines = [str(p) for p in self.problems[: self.SHOWN]]
-        if len(self.problems) > self.SHOWN:
-            lines.append(f"... and {len(self.problems) - self.SHOWN} more")
+        lines = [str(p) for p in self.problems[:SHOWN]]
+        if len(self.problems) > SHOWN:
+            lines.append(f"... and {len(self.problems) - SHOWN} more")
         return "\n".join(lines)
 
 
@@ -85,7 +84,10 @@ def near(name: str, known: Iterable[str]) -> str:
     """`did you mean X?` for the nearest known name, or the list of all of them."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else "known: " + ", ".join(names)
+    if close:
+        return f"did you mean {close[0]}?"
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return "known: " + ", ".join(names[:SHOWN]) + more
 
 
 def raise_all(problems: list[UserError]) -> None:

@@ -191,7 +191,8 @@ class Monitor:
             self.queue(self.graph.arrived(entry.job.marker))
             return
         tail = seen.endings[entry.jobid].tail if entry.jobid in seen.endings else ""
-        log.warning("%s %s: %s\n%s", quoting.shown(name), verdict.what, verdict.detail, tail)
+        text = f"{quoting.shown(name)} {verdict.what}: {verdict.detail}\n{tail}"
+        log.warning("%s", text.rstrip())
         if tail:
             self.run.keep_tail(entry.attempt, tail)
         if verdict.what == "failed" and entry.retries < self.limits.retries:

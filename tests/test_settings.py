@@ -453,3 +453,7 @@ def test_a_key_that_cannot_stand_in_a_placeholder_is_refused(ldir: Path, key: st
 def test_an_endless_interval_is_refused(ldir: Path) -> None:
     with pytest.raises(UserError, match="--interval"):
         loaded(ldir, "--interval", "inf")
+
+
+def test_a_message_names_twenty_of_many_known_names() -> None:
+    assert near("xyz", [f"m{n:03}" for n in range(500)]).endswith("m018, m019 and 480 more")
