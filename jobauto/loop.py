@@ -95,12 +95,15 @@ def loop(
     pause: Callable[[float], None],
     show: Callable[[Monitor, Link], None] = lambda _monitor, _link: None,
     once: bool = False,
+    give_up: float | None = None,
 ) -> int:
     """Tick until the run is over; the exit code.
 
     With `once`, end after one tick, or as soon as absences that it began to count are proven.
+    With `give_up`, end when nobody could be asked for so many seconds.
     """
     link = Link()
+    well = monitor.clock.elapsed()
     while True:
         begun = monitor.clock.elapsed()
         try:
@@ -109,6 +112,7 @@ def loop(
                 link.lost = False
             monitor.tick()
             link.works()
+            well = monitor.clock.elapsed()
             if monitor.over():
                 monitor.fetch_all()
                 _show(show, monitor, link)
@@ -119,6 +123,9 @@ def loop(
         _show(show, monitor, link)
         if once and not monitor.missing.absences:
             return GAVE_UP if link.what else SOME_FAILED if _bad(monitor) else DONE
+        if link.what and give_up is not None and monitor.clock.elapsed() - well >= give_up:
+            log.error("giving up: %s since %s: %s", link.what, link.since, link.why)
+            return GAVE_UP
         _wait(monitor, link, wait, interval, pause)
 
 

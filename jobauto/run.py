@@ -221,6 +221,8 @@ def _create(settings: Settings, run: Run, found: Tree) -> None:
         run.folder = partial
         run.save()
         files.replace(partial / "kill", _kill_script(), 0o755)
+        # a dependency file that a power cut left empty would say: start at once
+        os.sync()
         partial.rename(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

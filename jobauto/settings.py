@@ -86,6 +86,12 @@ class Settings(BaseSettings):
         le=WEEK,
         description="seconds that a marker may take to become visible after its job has ended",
     )
+    give_up: float | None = Field(
+        None,
+        gt=0,
+        description="end with exit code 4 when nobody could be asked for so many seconds "
+        "(default: never)",
+    )
     dry_run: bool = Field(False, description="show what would be sent and submitted; send nothing")
     once: bool = Field(False, description="look and submit once, then end (for cron)")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fake import FakeJob
 from test_monitor import CHAIN, World, world
 
 from jobauto import lock
@@ -177,3 +178,28 @@ def test_a_condition_that_cannot_be_read_is_none(world: Callable[..., World]) ->
     for text in ("", "{", "[1]", '[{"what": 1}]'):
         path.write_text(text)
         assert w.conditions() == []
+
+
+def test_nobody_gives_up_unless_told_to(world: Callable[..., World]) -> None:
+    w = world(CHAIN)
+    monitor = w.monitor()
+    monitor.tick()
+    w.host.faults = ["refuse"] * 10_000
+    begun = w.clock.now()
+    assert w.finish(monitor, give_up=3600.0) == GAVE_UP
+    assert 3600 <= w.clock.now() - begun < 3600 + 400
+    assert w.last_words() == {"a/qsub.0": "started"}
+
+
+def test_an_outage_that_ends_in_time_is_forgotten(world: Callable[..., World]) -> None:
+    w = world(CHAIN)
+    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=20_000)
+    monitor = w.monitor()
+    monitor.tick()
+    fails = iter([True] * 12 + [False] * 5 + [True] * 12)
+
+    def hook(request: object) -> None:
+        w.host.faults = ["refuse"] if next(fails, False) else []
+
+    w.host.hook = hook
+    assert w.finish(monitor, give_up=3600.0) == DONE

@@ -355,3 +355,16 @@ def test_remembered_settings_give_way_to_given_ones(tmp_path: Path) -> None:
     kept = runs.remembered(run, {"maxqsub": 9})
     assert kept["maxcore"] == 3
     assert "maxqsub" not in kept
+
+
+def test_the_dated_copy_is_on_disk_before_it_appears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dependency file that a power cut left empty would mean: start at once."""
+    seen = []
+    monkeypatch.setattr(os, "sync", lambda: seen.append([p.name for p in tmp_path.iterdir()]))
+    make(tmp_path / "init", {"a/qsub.0": "", "a/qsub.dependency.0": "x\n"})
+    made = runs.plan(chosen(tmp_path), tmp_path / "20261120_231500")
+    made.rdir = str(made.folder)
+    runs.create(chosen(tmp_path), made, runs.check(tmp_path / "init")[0])
+    assert [sorted(names) for names in seen] == [[".20261120_231500.partial", "init"]]

@@ -84,7 +84,14 @@ def _run(given: dict[str, object]) -> int:
             return DONE
         done_before = dict(runner.calls)
         try:
-            code = loop(monitor, chosen.interval, runner.pause, screen.progress, chosen.once)
+            code = loop(
+                monitor,
+                chosen.interval,
+                runner.pause,
+                screen.progress,
+                once=chosen.once,
+                give_up=chosen.give_up,
+            )
         except Interrupted:
             screen.end()
             folder = show.short(monitor.run.folder)
