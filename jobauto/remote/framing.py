@@ -19,6 +19,24 @@ from jobauto.errors import CouldNotAsk
 T_co = TypeVar("T_co", covariant=True)
 CLAIMS = ".jobauto/claims"
 
+# look PID: sets $code (the state's letter, empty when there is no such process) and $start, which
+# tells the process from a later one with the same pid. Its text is in $look, for other shells.
+_LOOK = r"""
+look='
+look() {
+  code= start=
+  if [ -r /proc/self/stat ]; then
+    IFS= read -r code 2>/dev/null <"/proc/$1/stat" || return 0
+    set -f; set -- ${code##*) }; set +f
+    code=$1 start=${20}
+  else
+    code=$(ps -o stat= -p "$1" | cut -c1) start=$(ps -o lstart= -p "$1" | tr -cd 0-9A-Za-z)
+  fi
+}
+'
+eval "$look"
+"""
+
 # ask COMMAND: its stdout as `o ` lines, then its stderr as `e ` lines and its status as `r N`.
 # What may lack its last newline gets one; empty lines between are passed over.
 _ASK = r"""
@@ -78,7 +96,7 @@ class Frame:
             # a scheduler that hangs must not hang the remote's shell for ever
             "limit=; command -v timeout >/dev/null && limit='timeout 60'\n"
             f"nofolder() {{ echo 'nofolder {self.nonce}'; exit 0; }}\n"
-            f"{_ASK}\n{enter}\necho 'begin {self.nonce}'\n"
+            f"{_LOOK}{_ASK}\n{enter}\necho 'begin {self.nonce}'\n"
             f"{body}\necho 'end {self.nonce}'\nexit 0\n}}\n"
         )
 

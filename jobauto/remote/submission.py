@@ -4,7 +4,8 @@ On the remote each attempt has a folder `.jobauto/claims/<token>`. Whoever makes
 atomic) submits; anybody who comes later only reads what is in it. So sending the same attempt
 again is always safe, whatever became of the first sending. Inside:
 
-    begun   pid and host of the submitting shell; the earlier attempt's marker is gone by now
+    begun   pid, host and start time of the submitting shell (the last is missing in older claims
+            and where neither /proc nor ps tells it); the earlier attempt's marker is gone by now
     out err what the scheduler said
     rc      its exit status; written last, so that with it the answer is whole
 """
@@ -36,20 +37,27 @@ report() { # report TOKEN: what lies in its claim
   show o "$c/out" $rc
   show e "$c/err" $rc
   [ "$rc" ] && echo "r $rc"
-  [ -f "$c/begun" ] && read -r pid host <"$c/begun" || return 0
+  [ -f "$c/begun" ] && read -r pid host born <"$c/begun" || return 0
   echo "@begun $1"
   [ "$host" = "$here" ] || return 0
-  if kill -s 0 "$pid" 2>/dev/null; then echo "@alive $1"; else echo "@dead $1"; fi
+  if still_at_work "$pid" "$born"; then echo "@alive $1"; else echo "@dead $1"; fi
+}
+still_at_work() { # still_at_work PID START: is it there, and no later process with its pid?
+  kill -s 0 "$1" 2>/dev/null || return 1
+  look "$1" 2>/dev/null
+  [ "$code" != Z ] && [ "${2:-$start}" = "$start" ]
 }
 """
 )
 
 _SUBMIT_FUNCTIONS = r"""
+look $$ 2>/dev/null
+me="$$ $here $start"
 attempt() { # attempt TOKEN FOLDER SCRIPT MARKER
   claim="$root/$claims/$1"
   if [ $refused -lt $allowed ] && mkdir "$claim" 2>/dev/null; then
     if ! cd "$2" 2>"$claim/err"; then rc=1
-    elif ! { rm -f "$4" && echo "$$ $here" >"$claim/begun"; }; then
+    elif ! { rm -f "$4" && echo "$me" >"$claim/begun"; }; then
       rm -f "$claim"/*; rmdir "$claim"; rc=1  # a full disk: give the claim back
     else hand_in "$1" "$3" >"$claim/out" 2>"$claim/err" </dev/null 5>&-; rc=$?
     fi

@@ -16,7 +16,9 @@ class Unreadable(ValueError):
 class Dialect(ABC):
     """One scheduler. Commands are POSIX shell text; names in them come quoted already.
 
-    `$limit` before a program ends it when it hangs.
+    `$limit` before a program ends it when it hangs. `look PID` sets `$code`, the letter of a
+    process's state (empty: there is none), and `$start`, which no later process with the same pid
+    has; `$look` is the text of this function, for a shell that a command starts.
     """
 
     name: str

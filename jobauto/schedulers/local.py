@@ -16,22 +16,8 @@ _JOBID = re.compile(r"(\d+-\w+)")
 _LINE = re.compile(r"(\d+-\w+) (\S+)")
 _STATES = {"T": Queued.SUSPENDED, "t": Queued.SUSPENDED}
 
-# look PID: sets $code (a letter, empty when there is no such process) and $start.
 # A zombie counts as gone: nobody may be there to reap it.
 _PRELUDE = r"""
-look='
-look() {
-  code= start=
-  if [ -r /proc/self/stat ]; then
-    IFS= read -r code 2>/dev/null <"/proc/$1/stat" || return 0
-    set -f; set -- ${code##*) }; set +f
-    code=$1 start=${20}
-  else
-    code=$(ps -o stat= -p "$1" | cut -c1) start=$(ps -o lstart= -p "$1" | tr -cd 0-9A-Za-z)
-  fi
-}
-'
-eval "$look"
 still() { look "${1%%-*}"; [ "$start" = "${1#*-}" ] && case $code in ''|Z|X) false;; esac; }
 launch() (
   trap - HUP PIPE
