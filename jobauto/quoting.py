@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 
+from jobauto.errors import UserError
+
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+\Z")
+_NUMBER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\Z")
 
 
 def word(text: str) -> str:
@@ -16,6 +19,17 @@ def word(text: str) -> str:
 def path(relative: str) -> str:
     """A path inside the run folder, as a shell word which no program takes for an option."""
     return word("./" + relative) if relative else "."
+
+
+def plain(text: str) -> str:
+    """A JOBID or a token, which stand in scripts as they are; UserError for any other text."""
+    if not _NUMBER.match(text):
+        raise UserError(
+            f"{shown(text)!r} is no JOBID and no token of an attempt",
+            "quelist or qsub.log",
+            "a person or a fault changed one of these files: correct or delete the line",
+        )
+    return text
 
 
 def words(line: str) -> list[str]:

@@ -8,8 +8,9 @@ a tag, and output of programs is prefixed line by line: it can never be taken fo
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -18,6 +19,7 @@ from jobauto.errors import CouldNotAsk
 
 T_co = TypeVar("T_co", covariant=True)
 CLAIMS = ".jobauto/claims"
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 # look PID: sets $code (the state's letter, empty when there is no such process) and $start, which
 # tells the process from a later one with the same pid. Its text is in $look, for other shells.
@@ -127,6 +129,19 @@ class Section:
     exit_code: int | None = None
 
     @property
+    def name(self) -> str:
+        """The word behind the tag: whom the section is about."""
+        if not self.words:
+            raise CouldNotAsk(f"a word is missing behind @{quoting.shown(self.tag[:80])}")
+        return self.words[0]
+
+    def which(self, asked: Sequence[str]) -> str:
+        """The one of `asked` whose number stands behind the tag."""
+        if not _NUMBER.fullmatch(self.name) or int(self.name) >= len(asked):
+            raise CouldNotAsk(f"{quoting.shown(self.name[:80])!r} is no number of a file")
+        return asked[int(self.name)]
+
+    @property
     def text(self) -> str:
         return "".join(line + "\n" for line in self.out)
 
@@ -150,7 +165,7 @@ def sections(lines: list[str]) -> Iterator[Section]:
             current.out.append(line[2:])
         elif line[0] == "e":
             current.err.append(line[2:])
-        elif line[2:].isdigit():
+        elif _NUMBER.fullmatch(line[2:]):
             current.exit_code = int(line[2:])
     if current:
         yield current

@@ -55,16 +55,17 @@ class Kill:
         return 120.0
 
     def script(self) -> str:
+        jobids = [quoting.plain(jobid) for jobid in self.jobids]
         parts = [
             self.dialect.prelude,
             CLAIM_FUNCTIONS,
             _VOID,
             'mkdir -p "$root/$claims"',
-            *(f"void {attempt.token}" for attempt in self.doubtful),
+            *(f"void {quoting.plain(attempt.token)}" for attempt in self.doubtful),
             "echo @kill",
-            *(f"ask {quoting.word(self.dialect.kill(ids))}" for ids in _portions(self.jobids)),
+            *(f"ask {quoting.word(self.dialect.kill(ids))}" for ids in _portions(jobids)),
             "echo @queue",
-            f"ask {quoting.word(self.dialect.query(self.jobids))}",
+            f"ask {quoting.word(self.dialect.query(jobids))}",
             *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.markers)),
         ]
         return self.frame.script(self.folder, "\n".join(parts))
@@ -78,7 +79,7 @@ class Kill:
             elif section.tag == "queue":
                 queue = read_queue(self.dialect, section)
             elif section.tag == "t":
-                markers.add(self.markers[int(section.words[0])])
+                markers.add(section.which(self.markers))
             else:
                 note_claim(claims, section)
         if queue is None:

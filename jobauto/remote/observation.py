@@ -54,12 +54,12 @@ class Observe:
             self.dialect.prelude,
             CLAIM_FUNCTIONS,
             "echo @queue",
-            _ask(self.dialect.query(self.jobids)),
+            _ask(self.dialect.query([quoting.plain(jobid) for jobid in self.jobids])),
             f"echo @tokens\n{_ask(tokens)}" if tokens else "",
             # a network file system shows a new file sooner to whoever reads its folder
             *(f"ls {quoting.path(folder)} >/dev/null 2>&1" for folder in self._folders()),
             *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.files)),
-            *(f"report {attempt.token}" for attempt in self.doubtful),
+            *(f"report {quoting.plain(attempt.token)}" for attempt in self.doubtful),
             *map(self._autopsy, self.suspects),
         ]
         return self.frame.script(self.folder, "\n".join(parts))
@@ -69,13 +69,14 @@ class Observe:
 
     def _autopsy(self, suspect: Suspect) -> str:
         attempt, folder = suspect.attempt, quoting.path(suspect.attempt.job.folder)
-        outputs = self.dialect.outputs(suspect.jobid, quoting.word(f"qsub.{attempt.job.id}"))
+        jobid, token = quoting.plain(suspect.jobid), quoting.plain(attempt.token)
+        outputs = self.dialect.outputs(jobid, quoting.word(f"qsub.{attempt.job.id}"))
         tails = f'for f in {outputs}; do [ -f "$f" ] && [ -s "$f" ] || continue; '
         tails += f'echo "==> $f"; tail -n {TAIL_LINES} -- "$f"; done'
         return (
-            f'claim="$root/$claims/{attempt.token}"\necho "@ending {suspect.jobid}"\n'
-            f"{_ask(self.dialect.autopsy(suspect.jobid))}\n"
-            f'echo "@tail {suspect.jobid}"\n{_ask(f"cd {folder} && {{ {tails}; }}; true")}'
+            f'claim="$root/$claims/{token}"\necho "@ending {jobid}"\n'
+            f"{_ask(self.dialect.autopsy(jobid))}\n"
+            f'echo "@tail {jobid}"\n{_ask(f"cd {folder} && {{ {tails}; }}; true")}'
         )
 
     def read(self, answer: Answer) -> Seen:
@@ -92,13 +93,13 @@ class Observe:
             elif section.tag == "tokens":
                 tokens = self._tokens(section)
             elif section.tag == "t":
-                there.add(self.files[int(section.words[0])])
+                there.add(section.which(self.files))
             elif section.tag == "ending":
-                endings[section.words[0]] = self.dialect.ending(section.text)
+                endings[section.name] = self._ending(section)
             elif section.tag == "tail":
-                end = endings[section.words[0]]
+                end = endings.get(section.name, Ending())
                 tail = section.text[-4000:]
-                endings[section.words[0]] = Ending(end.exit_code, end.reason, tail)
+                endings[section.name] = Ending(end.exit_code, end.reason, tail)
             else:
                 note_claim(claims, section)
         if queue is None:
@@ -112,6 +113,12 @@ class Observe:
             endings=endings,
             text=text,
         )
+
+    def _ending(self, section: Section) -> Ending:
+        try:
+            return self.dialect.ending(section.text)
+        except ValueError:  # such as a number too long to be one: it only explains, never decides
+            return Ending()
 
     def _tokens(self, section: Section) -> dict[str, str]:
         check_answer(self.dialect, section)
