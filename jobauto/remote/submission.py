@@ -34,7 +34,7 @@ report() { # report TOKEN: what lies in its claim
   c="$root/$claims/$1"
   rc=; [ -f "$c/rc" ] && read -r rc <"$c/rc" || rc=
   show o "$c/self"
-  show o "$c/out" $rc
+  show o "$c/out" ${rc#0} # with status 0, what lacks its newline may be a half JOBID: a full disk
   show e "$c/err" $rc
   [ "$rc" ] && echo "r $rc"
   [ -f "$c/begun" ] && read -r pid host born <"$c/begun" || return 0
@@ -56,12 +56,12 @@ me="$$ $here $start"
 attempt() { # attempt TOKEN FOLDER SCRIPT MARKER
   claim="$root/$claims/$1"
   if [ $refused -lt $allowed ] && mkdir "$claim" 2>/dev/null; then
-    if ! cd "$2" 2>"$claim/err"; then rc=1
-    elif ! { rm -f "$4" && echo "$me" >"$claim/begun"; }; then
-      rm -f "$claim"/*; rmdir "$claim"; rc=1  # a full disk: give the claim back
+    if ! { cd "$2" && rm -f "$4"; } 2>"$claim/err"; then rc=1
+    elif ! echo "$me" >"$claim/begun"; then
+      rm -f "$claim"/*; rmdir "$claim"; claim= rc=1 # a full disk: it may be another's from now on
     else hand_in "$1" "$3" >"$claim/out" 2>"$claim/err" </dev/null 5>&-; rc=$?
     fi
-    cd "$root" && echo $rc 2>/dev/null >"$claim/rc"
+    cd "$root" && [ "$claim" ] && echo $rc 2>/dev/null >"$claim/rc"
     if [ $rc = 0 ]; then refused=0; else refused=$((refused + 1)); fi
   fi
   report "$1"
@@ -104,7 +104,7 @@ def _call(attempt: Attempt) -> str:
     job = attempt.job
     folder, script = quoting.path(job.folder), quoting.word(f"qsub.{job.id}")
     marker = quoting.word(f"qsub.finished.{job.id}")
-    return f"attempt {attempt.token} {folder} {script} {marker}"
+    return f"attempt {quoting.plain(attempt.token)} {folder} {script} {marker}"
 
 
 def read_claims(lines: list[str]) -> dict[str, Claim]:

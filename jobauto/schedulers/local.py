@@ -27,11 +27,13 @@ launch() (
   pid=$!
   look $pid
   [ -n "$start" ] && echo "$pid-$start"
+  true # it was started, even if this could not be written down: no refusal
 )
+# No job runs that has not told its JOBID, which a full disk may prevent.
 # It outlives a TERM as long as its script does: the job is there until the script has ended.
 wrapper='
 trap : TERM
-look $$; echo "$$-$start" >"$1/self"
+look $$; [ "$start" ] && echo "$$-$start" >"$1/self" || exit
 exec >"$2.o$$" 2>"$2.e$$"
 chmod u+x "./$2"
 IFS= read -r first <"./$2"
