@@ -56,7 +56,7 @@ class Probe:
             elif section.tag == "host":
                 host = section.text.strip()
             elif section.tag == "folder":
-                folder = section.text.strip() if section.exit_code == 0 else ""
+                folder = section.text.removesuffix("\n") if section.exit_code == 0 else ""
                 complaint = " ".join(section.errors.split())
         schedulers = tuple(name for name in has if name in DIALECTS)
         return Found(schedulers, folder, "rsync" in has, host, complaint)
@@ -64,7 +64,8 @@ class Probe:
 
 def _from_home(folder: str) -> str:
     """`~/x` means x in the home folder, which is where a login lands."""
-    return quoting.word(folder.removeprefix("~/") if folder != "~" else ".")
+    folder = folder.removeprefix("~/") if folder != "~" else ""
+    return quoting.word(folder) if folder.startswith("/") else quoting.path(folder)
 
 
 def choose(wanted: str, found: Found, remote: str) -> Dialect:
