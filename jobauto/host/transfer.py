@@ -26,8 +26,12 @@ def push_command(run: Path, target: str, via: Sequence[str], only: Sequence[str]
 def pull_command(
     source: str, run: Path, via: Sequence[str], patterns: Sequence[str], only: Sequence[str]
 ) -> list[str]:
-    """Bring markers and `patterns` home; a pattern without `/` fits a name at any depth."""
-    command = ["rsync", "-a", "--prune-empty-dirs", *via]
+    """Bring markers and `patterns` home; a pattern without `/` fits a name at any depth.
+
+    Links that lead out of the run stay there: here they would lead to anything, or to nothing.
+    """
+    # rsync itself never goes through a link of this side: it puts what comes in the link's place
+    command = ["rsync", "-a", "--safe-links", "--prune-empty-dirs", *via]
     if only:
         command += ["-r", "--from0", "--files-from=-"]
     command += [f"--exclude=/{name}" for name in OWN_FILES]
@@ -37,8 +41,11 @@ def pull_command(
 
 
 def folders_list(only: Sequence[str]) -> str:
-    """The stdin for `only`: each folder, NUL-terminated; the run folder itself is `.`."""
-    return "".join(f"{folder or '.'}/\0" for folder in only)
+    """The stdin for `only`: each folder, NUL-terminated, the run folder itself as `./`.
+
+    Without `./` rsync takes names that begin with # or ; for comments.
+    """
+    return "".join(f"./{folder}/\0" if folder else "./\0" for folder in only)
 
 
 def check(answer: Answer) -> None:
