@@ -217,6 +217,8 @@ def _create(settings: Settings, run: Run, found: Tree) -> None:
     partial = tree.copy(init, folder)
     try:
         raise_all([p for job in found.jobs.values() for p in fill.fill(partial, job, init)])
+        for name in found.dependencies:
+            tree.own_dependency(partial, found.jobs[name], init)
         (partial / PRIVATE).mkdir(mode=0o700)
         run.folder = partial
         run.save()

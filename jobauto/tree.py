@@ -18,6 +18,10 @@ OWN_FILES = ("quelist", "qsub.now", "qsub.log", "qstat", "kill", "jobmon.log", "
 _OWN_IDS = {"now", "log"}  # qsub.now and qsub.log of the run folder
 _NO_IDS = {"dependency", "finished", "resources", "inputs", "outputs"}
 PARTIAL = ".partial"
+# In bytes. A file name has at most 255, of which `qsub.dependency.` takes 16; the rest is for
+# suffixes of outputs and of temporary files. A path has 4095, with the run's own folder.
+LONGEST_ID, LONGEST_NAME = 220, 3000
+DEEPEST = 100
 
 Signature = tuple[int, int, int]
 
@@ -40,7 +44,7 @@ def scan(root: Path) -> Tree:
     """Find all jobs below `root`. Linked folders and names that begin with a dot are skipped."""
     tree = Tree()
     for folder, files in _folders(root, "", tree.problems):
-        _scan_folder(tree, folder, files)
+        _scan_folder(tree, root, folder, files)
     return tree
 
 
@@ -49,6 +53,10 @@ def _folders(
 ) -> Iterator[tuple[str, dict[str, os.DirEntry[str]]]]:
     files: dict[str, os.DirEntry[str]] = {}
     below: list[str] = []
+    if folder.count("/") >= DEEPEST or len(os.fsencode(folder)) > LONGEST_NAME:
+        what = f"the path is too long (at most {DEEPEST} folders deep and {LONGEST_NAME} bytes)"
+        problems.append(UserError(what, f"{shown(folder)[:80]}...", "use fewer or shorter folders"))
+        return
     try:
         with os.scandir(root / folder) as entries:
             for entry in entries:
@@ -69,7 +77,9 @@ def _folders(
         yield from _folders(root, name, problems)
 
 
-def _scan_folder(tree: Tree, folder: str, files: Mapping[str, os.DirEntry[str]]) -> None:
+def _scan_folder(
+    tree: Tree, root: Path, folder: str, files: Mapping[str, os.DirEntry[str]]
+) -> None:
     for name in sorted(files):
         first, _, rest = name.removeprefix("qsub.").partition(".")
         job = Job(folder, rest or first)
@@ -78,11 +88,10 @@ def _scan_folder(tree: Tree, folder: str, files: Mapping[str, os.DirEntry[str]])
         if first == "dependency" and rest and "." not in rest:
             if f"qsub.{rest}" not in files:
                 tree.problems.append(_orphan(job))
-            signature = _signature(files[name])
-            if signature:
-                tree.dependencies[job.name] = signature
+            _add_dependency(tree, root, job, files[name])
         elif first == "finished" and rest and "." not in rest:
-            tree.markers.add(job.marker)
+            if not _leads_out(root, files[name]) and files[name].is_file():
+                tree.markers.add(job.marker)
         elif not rest and not (folder == "" and first in _OWN_IDS):
             _add_job(tree, job, files[name])
 
@@ -95,12 +104,26 @@ def _signature(entry: os.DirEntry[str]) -> Signature | None:
     return stat.st_ctime_ns, stat.st_size, stat.st_ino
 
 
+def _add_dependency(tree: Tree, root: Path, job: Job, entry: os.DirEntry[str]) -> None:
+    signature = _signature(entry)
+    problem = _leads_out(root, entry)
+    if signature and not problem and not entry.is_file():
+        problem = _no_file(job.dependency)
+    if problem:
+        tree.problems.append(problem)
+    elif signature:
+        tree.dependencies[job.name] = signature
+
+
+def _no_file(name: str) -> UserError:
+    return UserError("not a file, nor a link to one", shown(name), "remove it")
+
+
 def _add_job(tree: Tree, job: Job, entry: os.DirEntry[str]) -> None:
     signature = _signature(entry)
     problem = _bad_name(job)
     if problem or not signature or not entry.is_file():
-        what = problem or UserError("not a file, nor a link to one", shown(job.name), "remove it")
-        tree.problems.append(what)
+        tree.problems.append(problem or _no_file(job.name))
     else:
         tree.jobs[job.name] = job
         tree.scripts[job.name] = signature
@@ -118,6 +141,9 @@ def _bad_name(job: Job) -> UserError | None:
     where = shown(job.name)
     if not job.id:
         return UserError("a job's script needs an id", where, "rename it to qsub.<id>")
+    if len(os.fsencode(job.id)) > LONGEST_ID:
+        what = f"the id is too long for the names of the job's files (at most {LONGEST_ID} bytes)"
+        return UserError(what, where, "rename it to qsub.<id> with a shorter id")
     if job.id in _NO_IDS:
         hint = f"a job's script is qsub.<id>, this file wants qsub.{job.id}.<id>"
         return UserError(f"{job.id!r} cannot be a job's id", where, hint)
@@ -135,7 +161,8 @@ def check_reserved(init: Path) -> list[UserError]:
     """Files in the init tree that would be taken for the run's own."""
     return [
         UserError("this name belongs to the monitor's own files", name, "rename or remove it")
-        for name in OWN_FILES
+        for own in OWN_FILES
+        for name in (own, f".{own}.new")  # written first, then renamed
         if os.path.lexists(init / name)
     ]
 
@@ -200,16 +227,31 @@ class Filler:
             return problems
         mode = path.stat().st_mode
         path.unlink()  # a link (folders may share a script; each gets its own), or read-only
-        path.write_bytes(data)
+        _write_new(path, data)
         path.chmod(mode & 0o7777 | 0o200)
         return []
 
 
-def _leads_out(root: Path, path: Path) -> UserError | None:
-    if not path.is_symlink():
+def own_dependency(root: Path, job: Job, source: Path) -> None:
+    """Make the dependency file below `root` a file of its own if it is a link; as in `source`."""
+    path = root / job.dependency
+    if path.is_symlink():
+        text = (source / job.dependency).read_bytes()
+        path.unlink()
+        _write_new(path, text)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    with open(path, "xb") as file:  # fails if there is anything: a link is never written through
+        file.write(data)
+
+
+def _leads_out(root: Path, file: Path | os.DirEntry[str]) -> UserError | None:
+    """The mistake of a link that does not lead to a file of the tree."""
+    if not file.is_symlink():
         return None
-    target = path.resolve()
-    if target.is_relative_to(root.resolve()) and target.is_file():
+    target = Path(os.path.realpath(file))
+    if target.is_relative_to(root.resolve()) and os.path.isfile(target):
         return None
-    name = shown(path.relative_to(root).as_posix())
-    return UserError(f"links to {target}", name, "copy the script into the tree")
+    name = shown(Path(file).relative_to(root).as_posix())
+    return UserError(f"links to {shown(str(target))}", name, "copy the file into the tree")

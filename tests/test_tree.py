@@ -11,7 +11,7 @@ from trees import make
 
 from jobauto.errors import UserError
 from jobauto.model import Job
-from jobauto.tree import OWN_FILES, Filler, check_reserved, copy, scan
+from jobauto.tree import OWN_FILES, Filler, check_reserved, copy, own_dependency, scan
 
 
 def jobs(root: Path) -> list[str]:
@@ -340,7 +340,7 @@ def test_a_script_that_links_out_of_the_tree_is_refused(tmp_path: Path, target: 
     [problem] = FILL.fill(tmp_path / "tree", Job("a", "0"))
     assert problem.where == "a/qsub.0"
     assert problem.what.startswith("links to ")
-    assert problem.hint == "copy the script into the tree"
+    assert problem.hint == "copy the file into the tree"
     assert (tmp_path / "tree/a/qsub.0").is_symlink()
     assert (tmp_path / "outside").read_text() == "__maxcore__"
 
@@ -375,3 +375,122 @@ def test_a_folder_that_cannot_be_read_is_named(
         "a: cannot be read: Permission denied\n  -> mend or remove the folder"
     ]
     assert list(scan(tmp_path).jobs) == ["b/qsub.0"]
+
+
+# Links that lead out of the tree, and names that are too long
+
+OUT = ["../../outside", "/etc/passwd", "..", "gone", "qsub.dependency.0"]
+
+
+@pytest.mark.parametrize("target", OUT)
+def test_a_dependency_file_that_links_out_of_the_tree_is_refused(
+    tmp_path: Path, target: str
+) -> None:
+    make(tmp_path, {"outside": "", "tree/a/qsub.0": ""})
+    (tmp_path / "tree/a/qsub.dependency.0").symlink_to(target)
+    found = scan(tmp_path / "tree")
+    [problem] = found.problems
+    assert problem.where == "a/qsub.dependency.0"
+    assert problem.what.startswith("links to /")
+    assert problem.hint == "copy the file into the tree"
+    assert found.dependencies == {}
+
+
+def test_a_dependency_file_may_be_a_link_inside_the_tree(tmp_path: Path) -> None:
+    make(tmp_path, {"common/needs": "x", "a/qsub.0": ""})
+    (tmp_path / "a/qsub.dependency.0").symlink_to("../common/needs")
+    assert jobs(tmp_path) == ["a/qsub.0"]
+    assert set(scan(tmp_path).dependencies) == {"a/qsub.0"}
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_linked_dependency_file_is_one_of_its_own_in_the_copy(
+    tmp_path: Path, absolute: bool
+) -> None:
+    init = make(tmp_path / "init", {"needs": "x\n", "a/qsub.0": ""})
+    (init / "a/qsub.dependency.0").symlink_to(init / "needs" if absolute else "../needs")
+    made = copy(init, tmp_path / "run")
+    own_dependency(made, Job("a", "0"), init)
+    assert not (made / "a/qsub.dependency.0").is_symlink()
+    assert (made / "a/qsub.dependency.0").read_text() == "x\n"
+    assert (init / "a/qsub.dependency.0").is_symlink()
+
+
+def test_a_dependency_file_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    make(tmp_path, {"a/qsub.0": ""})
+    os.mkfifo(tmp_path / "a/qsub.dependency.0")
+    assert problems(tmp_path) == [
+        "a/qsub.dependency.0: not a file, nor a link to one\n  -> remove it"
+    ]
+
+
+def test_a_marker_counts_if_it_is_a_file_or_a_link_inside_the_tree(tmp_path: Path) -> None:
+    tree = make(tmp_path / "tree", {"a/qsub.finished.0": "", "a/qsub.finished.real": ""})
+    make(tmp_path, {"outside": ""})
+    links = {"in": "qsub.finished.0", "out": "../../outside", "gone": "x", "me": "qsub.finished.me"}
+    for name, target in links.items():
+        (tree / "a" / f"qsub.finished.{name}").symlink_to(target)
+    os.mkfifo(tree / "a/qsub.finished.pipe")
+    found = scan(tree)
+    assert found.markers == {f"a/qsub.finished.{name}" for name in ("0", "real", "in")}
+    assert found.problems == []
+
+
+@pytest.mark.parametrize("name", ["quelist", "qstat", "kill", "qsub.now"])
+def test_a_link_where_the_monitor_writes_before_it_renames_is_refused(
+    tmp_path: Path, name: str
+) -> None:
+    """It would be written through, to wherever it leads."""
+    (tmp_path / f".{name}.new").symlink_to("/somewhere/else")
+    [said] = map(str, check_reserved(tmp_path))
+    assert said.startswith(f".{name}.new: this name belongs to the monitor's own files")
+
+
+def test_a_script_is_never_written_through_a_link_that_came_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, {"a/qsub.0": "__maxcore__", "outside": "mine"})
+    real = Path.unlink
+
+    def replace_by_link(path: Path) -> None:
+        real(path)
+        path.symlink_to(tmp_path / "outside")
+
+    monkeypatch.setattr(Path, "unlink", replace_by_link)
+    with pytest.raises(FileExistsError):
+        FILL.fill(tmp_path, Job("a", "0"))
+    assert (tmp_path / "outside").read_text() == "mine"
+
+
+def test_an_id_whose_marker_could_have_no_name_is_refused(tmp_path: Path) -> None:
+    make(
+        tmp_path, {f"a/qsub.{'x' * 220}": "", f"a/qsub.{'x' * 221}": "", f"b/qsub.{'é' * 111}": ""}
+    )
+    found = scan(tmp_path)
+    assert list(found.jobs) == [f"a/qsub.{'x' * 220}"]
+    assert [str(p).count("the id is too long") for p in found.problems] == [1, 1]
+
+
+def test_a_tree_that_is_too_deep_is_one_clear_line(tmp_path: Path) -> None:
+    make(tmp_path, {"x/" * 90 + "qsub.0": "", "y/" * 120 + "qsub.0": ""})
+    found = scan(tmp_path)
+    assert list(found.jobs) == ["x/" * 90 + "qsub.0"]
+    [problem] = found.problems
+    assert "the path is too long" in problem.what
+    assert (problem.where or "").startswith("y/y/")
+
+
+def test_a_path_that_no_program_can_use_any_more_is_one_clear_line(tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("x" * 250, dir_fd=folder)
+        below = os.open("x" * 250, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
+    make(tmp_path, {"a/qsub.0": ""})
+    found = scan(tmp_path)
+    assert list(found.jobs) == ["a/qsub.0"]
+    [problem] = found.problems
+    assert "the path is too long" in problem.what
+    assert len(str(problem)) < 300
