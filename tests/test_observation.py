@@ -43,7 +43,8 @@ EMPTY_QSTAT = "<?xml version='1.0'?><job_info><queue_info/><job_info/></job_info
 
 def shells() -> list[str]:
     """The POSIX shells of this machine, each once, whatever `sh` is a name of."""
-    paths = [shutil.which(name) for name in ("sh", "dash", "bash", "ksh", "mksh", "yash")]
+    names = ("sh", "dash", "bash", "ksh", "mksh", "yash", "busybox")
+    paths = map(shutil.which, names)
     found = {os.path.realpath(path): None for path in paths if path}
     return list(found)
 
