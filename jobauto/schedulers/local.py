@@ -85,7 +85,7 @@ class Local(Dialect):
         return 'cat "$claim/exit"'
 
     def ending(self, text: str) -> Ending:
-        code = only_match(re.compile(r"(\d+)"), text)
+        code = only_match(re.compile(r"(\d{1,9})"), text)
         return Ending(int(code)) if code else Ending(None, "no exit code: killed, or a reboot")
 
     def outputs(self, jobid: str, script: str) -> str:
