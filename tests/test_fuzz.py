@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from test_schedulers import RECORDED, recorded
 
 from jobauto.errors import CouldNotAsk, JobautoError
-from jobauto.judge import Verdict, accepted, judge
+from jobauto.judge import Absence, Judge, Patience, Verdict, accepted
 from jobauto.ledger import Entry
 from jobauto.model import Attempt, Claim, Ending, InQueue, Job, Seen
 from jobauto.remote.framing import Answer, Frame, Request
@@ -63,7 +63,7 @@ def output(text: str, code: int = 0, err: str = "") -> str:
 def listing(dialect: str, *jobids: str) -> str:
     """What a scheduler says of running jobs."""
     if dialect == "slurm":
-        return "".join(f"{jobid}|RUNNING|tok-other|None\n" for jobid in jobids)
+        return "".join(f"{jobid}|RUNNING||None\n" for jobid in jobids)
     if dialect == "local":
         return "".join(f"{jobid} S\n" for jobid in jobids)
     jobs = "".join(
@@ -101,7 +101,7 @@ def look(dialect: str) -> Case:
         MARKERS,
         DOUBTFUL,
         [Suspect(GONE, gone)],
-        FRAME,
+        frame=FRAME,
     )
     tokens = "job_number: 14\ncontext: jobauto=tok-kept\nthese are all jobs\n"
     claims = (
@@ -293,8 +293,9 @@ def verdicts(seen: Seen, dialect: str) -> dict[str, tuple[Verdict, Verdict]]:
     entries = {
         a: Entry(a.job, attempt=a, jobid=jobids.get(a, ""), open=True) for a in (*jobids, *DOUBTFUL)
     }
-    of = DIALECTS[dialect]
-    return {a.job.id: (judge(e, seen, of, 0), judge(e, seen, of, 1)) for a, e in entries.items()}
+    says = Judge(DIALECTS[dialect], Patience(), now=1e6).verdict
+    absent = Absence(1, since=0.0)  # patience is over
+    return {a.job.id: (says(e, seen, None), says(e, seen, absent)) for a, e in entries.items()}
 
 
 @looks

@@ -158,7 +158,7 @@ def test_any_qsub_log_is_read_and_its_undamaged_last_attempts_are_known(data: by
 def test_a_ledger_recovers_from_any_files_or_refuses(kept: bytes | None, log: bytes | None) -> None:
     with TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder), "run")
-        for path, data in ((ledger.quelist, kept), (ledger.log, log)):
+        for path, data in ((Path(folder, "quelist"), kept), (ledger.log, log)):
             if data is not None:
                 path.write_bytes(data)
         if isinstance(value_or_ours(ledger.recover), str):

@@ -241,20 +241,28 @@ class Life(RuleBasedStateMachine):
 
     @rule(at=st.integers(0, 9), what=st.sampled_from(["last word", "line"]))
     def a_person_deletes_in_quelist(self, at: int, what: str) -> None:
+        if self.edit(at, what):
+            self.restart()
+
+    @precondition(lambda self: not self.unsaved)
+    @rule(at=st.integers(0, 9), what=st.sampled_from(["last word", "line"]))
+    def a_person_edits_quelist_while_the_monitor_runs(self, at: int, what: str) -> None:
+        if self.edit(at, what):
+            self.ledger.edits()
+            self.fill()
+
+    def edit(self, at: int, what: str) -> bool:
+        """Delete something in quelist; False if there is nothing."""
         path = self.folder / "quelist"
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
         if not lines:
-            return
+            return False
         at %= len(lines)
-        name = next(iter(quelist.parse(lines[at])))
-        [words] = quelist.parse(lines[at]).values()
-        if what == "line":
-            del lines[at]
-        else:
-            lines[at] = quelist.format_lines({name: words[:-1]}).rstrip("\n")
-        path.write_text("".join(f"{line}\n" for line in lines))
+        [(name, words)] = quelist.parse(lines[at]).items()
+        lines[at] = quelist.format_lines({name: words[:-1]}) if what == "last word" else ""
+        path.write_text("".join(lines))
         self.known[name].saved = ""
-        self.restart()
+        return True
 
     @rule(rename=st.booleans())
     def a_person_takes_quelist_away(self, rename: bool) -> None:

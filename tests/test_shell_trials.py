@@ -18,7 +18,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_observation import LOCAL, SLURM, Remote, every_shell, remote  # noqa: F401
 
-from jobauto.judge import Verdict, accepted, judge
+from jobauto.judge import Absence, Judge, Patience, Verdict, accepted
 from jobauto.ledger import Entry
 from jobauto.model import Attempt, Job
 from jobauto.remote.framing import Answer, Request
@@ -82,14 +81,15 @@ def begin(request: Request[object]) -> subprocess.Popen[bytes]:
 
 def trial(remote: Remote, dialect: Dialect, attempts: Sequence[Attempt]) -> dict[str, Verdict]:
     """What a monitor comes to believe of attempts that it meant to submit, token by token."""
-    waiting, absences = {a.token: a for a in attempts}, Counter[str]()
+    waiting, absences = {a.token: a for a in attempts}, dict[str, Absence | None]()
+    judge = Judge(dialect, Patience(0.0, 0.0), now=0.0)
     verdicts: dict[str, Verdict] = {}
     for _ in range(100):
         seen = remote.ask(Observe(dialect, str(remote.run), doubtful=list(waiting.values())))
         for token, attempt in list(waiting.items()):
             entry = Entry(attempt.job, attempt=attempt, open=True)
-            verdict = judge(entry, seen, dialect, absences[token])
-            absences[token] = verdict.absences
+            verdict = judge.verdict(entry, seen, absences.get(token))
+            absences[token] = verdict.absence
             if verdict.what:
                 verdicts[token] = verdict
                 del waiting[token]
