@@ -9,7 +9,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jobauto.quoting import path, shown, slug, word, words
+from jobauto.errors import UserError
+from jobauto.model import Attempt, Job
+from jobauto.quoting import path, plain, shown, slug, word, words
+from jobauto.remote.framing import Request
+from jobauto.remote.killing import Kill
+from jobauto.remote.observation import Observe, Suspect
+from jobauto.remote.submission import Submit
+from jobauto.schedulers import DIALECTS, Dialect
 
 WEIRD = [
     "plain",
@@ -150,3 +157,40 @@ def test_a_slug_of_nothing_is_a_dash() -> None:
 
 def test_a_slug_has_a_greatest_length() -> None:
     assert slug("word " * 100, longest=9) == "word-word"
+
+
+@pytest.mark.parametrize(
+    "text", ["353143", "8812-345", "12.server-1", "ja0f-1a2b-1", "17_4", "a+b"]
+)
+def test_a_jobid_and_a_token_stand_as_they_are(text: str) -> None:
+    assert plain(text) == text
+    assert printed(plain(text)) == [text]
+
+
+NO_JOBIDS = ["", "$(touch harm)", "1;2", "1 2", "-1", "1\n2", "*", "../x", "1/2", "`x`", "é", "1\n"]
+
+
+@pytest.mark.parametrize("text", NO_JOBIDS)
+def test_what_is_no_jobid_is_refused_in_one_clear_line(text: str) -> None:
+    with pytest.raises(UserError, match="is no JOBID"):
+        plain(text)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize("text", ["$(touch harm)", "../../x", "1 2"])
+def test_a_damaged_quelist_or_log_makes_no_shell_text(dialect: Dialect, text: str) -> None:
+    """JOBIDs and tokens come from files that a person may edit, and stand unquoted in scripts."""
+    job = Job("a", "0")
+    good, bad = Attempt(job, 1, "t1"), Attempt(job, 1, text)
+    requests: list[Request[object]] = [
+        Submit(dialect, "/r", [bad]),
+        Observe(dialect, "/r", [text]),
+        Observe(dialect, "/r", doubtful=[bad]),
+        Observe(dialect, "/r", suspects=[Suspect(good, text)]),
+        Observe(dialect, "/r", suspects=[Suspect(bad, "7")]),
+        Kill(dialect, "/r", [text]),
+        Kill(dialect, "/r", [], doubtful=[bad]),
+    ]
+    for request in requests:
+        with pytest.raises(UserError):
+            request.script()
