@@ -8,6 +8,7 @@ back as it was; and of qsub.log, of which a crash may cut the last line, nothing
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,8 +64,9 @@ def text(data: bytes) -> str:
 
 @pytest.fixture(autouse=True, scope="module")
 def alone() -> Iterator[None]:
-    """No options of the person who runs the tests."""
+    """No options of the person who runs the tests, and no waiting for the disk."""
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
+        patch.setattr(os, "fsync", lambda descriptor: None)
         patch.setenv("XDG_CONFIG_HOME", folder)
         yield
 

@@ -17,12 +17,13 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -35,6 +36,13 @@ JOBS = [Job("a", "0"), Job("a", "1"), Job("b b", "0"), Job("", "top")]
 ALL = {job.name for job in JOBS}
 some = st.just(ALL) | st.sets(st.sampled_from(sorted(ALL)), min_size=1)
 VERDICTS = ["finished", "failed", "killed", "unsure", "putback"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick() -> Iterator[None]:
+    """No crash here takes the disk's cache with it."""
+    with patch.object(os, "fsync", lambda descriptor: None):
+        yield
 
 
 class Crash(BaseException):
