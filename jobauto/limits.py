@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from jobauto.clock import growing
+from jobauto.conditions import Condition
+from jobauto.model import stamp
+
+log = logging.getLogger("jobauto")
 
 AFTER_LIMIT = (5.0, 300.0)  # seconds: first and longest wait after a refusal for a limit
 ENOUGH = 5  # fewer ended jobs than this say nothing about a share of failures
-
-
-@dataclass(slots=True)
-class Limits:
-    """How much may be in the queue, and until when a refusal for a limit keeps us from asking."""
-
-    maxqsub: int
-    retries: int = 0
-    hits: int = 0
-    until: float = 0.0
-
-    def hit(self, elapsed: float) -> float:
-        """Note a refusal for a limit; the seconds to wait."""
-        wait = growing(self.hits, *AFTER_LIMIT)
-        self.hits += 1
-        self.until = max(self.until, elapsed + wait)
-        return wait
 
 
 @dataclass(slots=True)
@@ -41,6 +29,9 @@ class ErrorRate:
     until: float = 0.0
     why: str = ""
     _ends: list[tuple[float, bool]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"{self.why}: nothing is submitted until {stamp(self.until)}"
 
     def note(self, when: float, failed: bool) -> bool:
         """Note the end of a job; True if this begins a pause."""
@@ -60,3 +51,44 @@ class ErrorRate:
         """Whether submission pauses at `now`; a clock that was set back lengthens no pause."""
         self.until = min(self.until, now + self.pause)
         return now < self.until
+
+    def condition(self, now: float) -> list[Condition]:
+        """The pause, for everybody to read, if there is one at `now`."""
+        if not self.paused(now):
+            return []
+        return [Condition("paused", self.why, stamp(self.until - self.pause), stamp(self.until))]
+
+
+@dataclass(slots=True)
+class Limits:
+    """How many jobs may be in the queue and how often they are tried, and what stands in the way:
+    a refusal for a limit (`until`: seconds of `Clock.elapsed`), failures, a disk on the remote."""
+
+    maxqsub: int
+    errors: ErrorRate
+    retries: int = 0
+    hits: int = 0
+    until: float = 0.0
+    _unwritable: tuple[str, str] | None = None  # what on the remote, since when (date)
+
+    def hit(self, elapsed: float) -> float:
+        """Note a refusal for a limit; the seconds to wait."""
+        wait = growing(self.hits, *AFTER_LIMIT)
+        self.hits += 1
+        self.until = max(self.until, elapsed + wait)
+        return wait
+
+    def writable(self, folder: str, works: bool, date: str) -> None:
+        """Note whether claims could be made in a folder of the remote."""
+        if not works and not self._unwritable:
+            log.error("nothing can be written in %s: full, or read-only?", folder)
+        self._unwritable = None if works else self._unwritable or (folder, date)
+
+    def conditions(self, now: float) -> list[Condition]:
+        """What keeps jobs from being submitted that could be."""
+        found = self.errors.condition(now)
+        if self._unwritable:
+            folder, since = self._unwritable
+            why = f"nothing can be written in {folder}: full, or read-only?"
+            found.append(Condition("trouble on the remote", why, since, "next tick"))
+        return found

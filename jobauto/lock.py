@@ -24,6 +24,7 @@ from pathlib import Path
 
 import psutil
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from jobauto.errors import UserError
 from jobauto.ledger import files
@@ -55,7 +56,7 @@ class Holder:
             process = psutil.Process(self.pid)
             same = self.here and abs(process.create_time() - self.born) < 2
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except psutil.Error:
+        except (psutil.Error, ValueError):
             return None
 
     def __str__(self) -> str:
@@ -65,9 +66,12 @@ class Holder:
 def holder(private: Path) -> Holder | None:
     """Who holds, or held and did not give back, the run with this `.jobauto` folder."""
     try:
-        return Holder(**json.loads(files.read(private / NOTE)))
-    except (OSError, ValueError, TypeError):
+        return _HOLDER.validate_json(files.read(private / NOTE))
+    except (OSError, ValueError):
         return None
+
+
+_HOLDER = TypeAdapter(Holder)
 
 
 def watcher(private: Path) -> Holder | None:

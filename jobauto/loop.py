@@ -129,6 +129,11 @@ def loop(
         _wait(monitor, link, wait, interval, pause)
 
 
+def what_is_wrong(monitor: Monitor, link: Link) -> list[Condition]:
+    """All that keeps the run from going on as it should."""
+    return link.conditions() + monitor.limits.conditions(monitor.clock.now())
+
+
 def _wait(
     monitor: Monitor, link: Link, wait: float, interval: float, pause: Callable[[float], None]
 ) -> None:
@@ -141,7 +146,7 @@ def _wait(
 
 def _show(show: Callable[[Monitor, Link], None], monitor: Monitor, link: Link) -> None:
     with contextlib.suppress(OSError):  # nobody there to see it is no reason to stop
-        conditions.write(monitor.run.private, link.conditions() + monitor.conditions())
+        conditions.write(monitor.run.private, what_is_wrong(monitor, link))
         show(monitor, link)
 
 

@@ -17,15 +17,14 @@ from dataclasses import dataclass, field
 
 from jobauto import orders, quoting
 from jobauto.clock import Clock
-from jobauto.conditions import Condition
 from jobauto.graph import Graph
 from jobauto.host import Host
 from jobauto.judge import Judge, Patience, Verdict, accepted
 from jobauto.ledger import AUTO, Entry, Ledger, files
 from jobauto.ledger.quelist import Word
-from jobauto.limits import ErrorRate, Limits
+from jobauto.limits import Limits
 from jobauto.missing import Missing
-from jobauto.model import Attempt, Claim, Seen, State, stamp
+from jobauto.model import Attempt, Claim, Seen, State
 from jobauto.noticing import Noticing
 from jobauto.remote.observation import Observe
 from jobauto.remote.probe import FindMarkers
@@ -47,7 +46,6 @@ class Monitor:
     host: Host
     dialect: Dialect
     limits: Limits
-    errors: ErrorRate
     noticing: Noticing
     patience: Patience = field(default_factory=Patience)
     results: list[str] = field(default_factory=list)
@@ -182,8 +180,9 @@ class Monitor:
             log.warning("the queue is full, next try in %.0f s: %s", wait, verdict.detail)
             return
         self._to_fetch.add(entry.job.folder)
-        if verdict.what in ("finished", "failed"):
-            self._count(failed=verdict.what == "failed")
+        ended, failed = verdict.what in ("finished", "failed"), verdict.what == "failed"
+        if ended and self.limits.errors.note(self.clock.now(), failed):
+            log.warning("%s", self.limits.errors)
         if verdict.what == "finished":
             log.info("%s finished", quoting.shown(name))
             if not left:
@@ -197,11 +196,6 @@ class Monitor:
             self.run.keep_tail(entry.attempt, tail)
         if verdict.what == "failed" and entry.retries < self.limits.retries:
             self.ledger.say(name, Word("retry", date, AUTO))
-
-    def _count(self, failed: bool) -> None:
-        if self.errors.note(self.clock.now(), failed):
-            until = stamp(self.errors.until)
-            log.warning("%s: nothing is submitted until %s", self.errors.why, until)
 
     def queue(self, names: Iterable[str]) -> None:
         """Put jobs that may start at the end of quelist, once."""
@@ -241,6 +235,7 @@ class Monitor:
         if pairs:
             self.limits.hits = 0
         self.ledger.accept(pairs, self.clock.date())
+        self.limits.writable(self.run.rdir, bool(claims), self.clock.date())
 
     def _forget_marker(self, name: str) -> None:
         marker = self.graph.jobs[name].marker
@@ -254,7 +249,7 @@ class Monitor:
             return []
         flying = self.ledger.in_flight()
         names = [e.job.name for e in flying if e.job.name in self._unclaimed]
-        if self.errors.paused(self.clock.now()):
+        if self.limits.errors.paused(self.clock.now()):
             return names
         return names + self._ready()[: max(0, self.limits.maxqsub - len(flying))]
 
@@ -293,10 +288,3 @@ class Monitor:
     def states(self) -> dict[str, State]:
         """The state of every job that quelist knows; see actions.status for all others."""
         return {name: entry.state for name, entry in self.ledger.entries.items()}
-
-    def conditions(self) -> list[Condition]:
-        """What keeps jobs from being submitted that could be."""
-        if not self.errors.paused(self.clock.now()):
-            return []
-        until, since = self.errors.until, self.errors.until - self.errors.pause
-        return [Condition("paused", self.errors.why, stamp(since), stamp(until))]

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from jobauto import tree
 from jobauto.errors import UserError, raise_all
 from jobauto.graph import Graph, Need, parse_needs
@@ -102,9 +104,20 @@ def open_run(folder: Path) -> Run:
         )
     try:
         kept = json.loads(files.read(path))
-        return Run(folder.resolve(), **kept)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"cannot be read: {error}", str(path)) from None
+        run = Run(folder.resolve(), **kept)
+        TypeAdapter(Run).validate_python({**kept, "folder": folder})
+        _check_kinds(run.settings)
+        return run
+    except (ValueError, TypeError, RecursionError) as error:
+        hint = "restore it, or start a new run; what ran is in quelist and qsub.log"
+        raise UserError(f"cannot be read: {error}", str(path), hint) from None
+
+
+def _check_kinds(settings: Mapping[str, Any]) -> None:
+    for name in settings.keys() & Settings.model_fields.keys():
+        default = Settings.model_fields[name].get_default(call_default_factory=True)
+        if isinstance(default, dict | list) and not isinstance(settings[name], type(default)):
+            raise ValueError(f"settings: {name} is not a {type(default).__name__}")
 
 
 def runs_in(ldir: Path) -> list[Path]:

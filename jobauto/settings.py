@@ -164,7 +164,7 @@ def project_folder(given: dict[str, Any]) -> Path:
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # tomllib's own, and numbers of 5000 digits
         line = re.search(r"line (\d+)", str(error))
         where = f"{file}:{line[1]}" if line else str(file)
         raise UserError(f"not valid TOML: {error}", where, "correct or remove the line") from None

@@ -707,3 +707,25 @@ def test_no_job_is_submitted_twice_or_lost_however_often_the_power_is_cut(
     assert [j for j in scheduler.ended if f"jobid={j}\n" not in log] == []
     assert files.read(tmp_path / "qsub.now") == ""
     parse(files.read(ledger.folder / "quelist"))
+
+
+def test_an_edit_of_one_line_does_not_take_back_a_verdict_on_another(tmp_path: Path) -> None:
+    """A person saves the file between the monitor's look at it and its next writing."""
+    ledger = recovered(tmp_path)
+    for number in "01":
+        ledger.enqueue(Job("a", number))
+    ledger.intend(["a/qsub.0"], D0)
+    ledger.accept([("a/qsub.0", "11")], D0)
+    ledger.save(D0)
+    text = files.read(tmp_path / "quelist")
+    ledger.settle("a/qsub.0", "finished", D1, left=True)
+    ledger.enqueue(Job("a", "2"))
+    (tmp_path / "quelist").write_text(text.replace("a/qsub.1\n", f"a/qsub.1 skipped@{D1}\n"))
+    ledger.save(D1)
+    states = {name: entry.state for name, entry in ledger.entries.items()}
+    assert states == {
+        "a/qsub.0": State.FINISHED,
+        "a/qsub.1": State.SKIPPED,
+        "a/qsub.2": State.READY,
+    }
+    assert f"a/qsub.0 started@{D0}@11 finished@{D1}\n" in files.read(tmp_path / "quelist")

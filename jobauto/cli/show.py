@@ -15,7 +15,7 @@ from rich.text import Text
 
 from jobauto.actions.status import Status, all_states, count
 from jobauto.errors import JobautoError
-from jobauto.loop import Link
+from jobauto.loop import Link, what_is_wrong
 from jobauto.model import State
 from jobauto.monitor import Monitor
 from jobauto.quoting import shown
@@ -91,7 +91,7 @@ class Screen:
         states, _ = all_states(monitor.graph, monitor.ledger.entries)
         counts = count(states.values())
         text = summary(counts)
-        for condition in link.conditions() + monitor.conditions():
+        for condition in what_is_wrong(monitor, link):
             text += f" | {condition.what} since {condition.since}: {shown(condition.why)}"
         if self.console.is_terminal:
             self._draw(text, len(states), sum(n for s, n in counts.items() if s.final))

@@ -90,21 +90,24 @@ class Ledger:
     def edits(self) -> set[str]:
         """Take over what a person changed in quelist while the monitor runs; the jobs concerned.
 
-        Lines of jobs in flight stay as they are. A job whose line was deleted is `unlisted`.
+        Lines of jobs in flight stay as they are, and so do those to which something was added
+        since. A job whose line was deleted is `unlisted`.
         """
         self._look_for_edits()
         found, self._edited = self._edited, set()
         return found
 
     def _look_for_edits(self) -> None:
+        base = self._file.base
         words = self._file.edited()
         if words is None:
             self._changed = self._changed or self._file.lost()
             return
         self._changed = True
-        for name in self.entries.keys() | words.keys():
+        for name in base.keys() | words.keys():
             entry = self.entries.get(name)
-            if entry is None or not (entry.open or entry.words == words.get(name)):
+            ours = entry.words if entry and not entry.open else None
+            if words.get(name) != base.get(name) and ours == base.get(name):
                 self._take_edit(name, words)
         order = {name: number for number, name in enumerate(words)}
         last = len(order)

@@ -7,9 +7,13 @@ from pathlib import Path
 
 
 def replace(path: Path, text: str, mode: int = 0o644, durable: bool = True) -> None:
-    """Write `text` beside `path`, flush it to disk if `durable`, and rename it into place."""
+    """Write `text` beside `path`, flush it to disk if `durable`, and rename it into place.
+
+    What stands beside it from a crash goes first, so that nothing is written through a link.
+    """
     beside = path.with_name(f".{path.name}.new")
-    with open(beside, "w", encoding="utf-8", errors="surrogateescape") as file:
+    beside.unlink(missing_ok=True)
+    with open(beside, "x", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
         if durable:
             file.flush()

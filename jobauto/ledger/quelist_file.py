@@ -15,6 +15,7 @@ log = logging.getLogger("jobauto")
 UNREADABLE = "quelist.unreadable"
 
 Words = dict[str, list[Word]]
+Signature = tuple[int, int, int]
 
 
 class QuelistFile:
@@ -22,16 +23,23 @@ class QuelistFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.base: Words = {}  # what the last `read` or `write` left in it
         self._ours: tuple[int, int, int] | None = None
 
     def read(self) -> Words | None:
         """What stands in it, None if there is no such file. UserError if it cannot be read."""
-        self._ours = self._signature()
-        return quelist.parse(files.read(self.path), str(self.path)) if self._ours else None
+        signature = self._signature()
+        found = quelist.parse(files.read(self.path), str(self.path)) if signature else None
+        self._keep(found or {}, signature)
+        return found
 
     def write(self, words: Mapping[str, list[Word]]) -> None:
         files.replace(self.path, quelist.format_lines(words))
-        self._ours = self._signature()
+        self._keep(words, self._signature())
+
+    def _keep(self, words: Mapping[str, list[Word]], signature: Signature | None) -> None:
+        self.base = {name: list(line) for name, line in words.items()}
+        self._ours = signature
 
     def edited(self) -> Words | None:
         """What a person wrote since the last `read` or `write`; None if nothing, or no such file.
@@ -53,7 +61,7 @@ class QuelistFile:
         """There is no such file, though it was written once."""
         return self._ours is not None and self._signature() is None
 
-    def _signature(self) -> tuple[int, int, int] | None:
+    def _signature(self) -> Signature | None:
         try:
             status = self.path.stat()
         except FileNotFoundError:
