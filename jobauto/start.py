@@ -95,15 +95,20 @@ def host_of(of: Run, runner: Runner, mirrored: bool) -> Host:
 
 
 def open_host(of: Run, runner: Runner, mirrored: bool) -> Host:
-    """The host of a run, connected; a person at the terminal is asked for what that needs."""
+    """The host of a run, connected."""
     host = host_of(of, runner, mirrored)
+    let_in(host, runner)
+    return host
+
+
+def let_in(host: Host, runner: Runner) -> None:
+    """Connect; a person at the terminal is asked for what that needs."""
     try:
         host.open()
     except NeedsLogin as error:
         if not runner.person or "host key" in error.what:
             raise
         host.login()
-    return host
 
 
 def _meet(plan: Run, chosen: Settings, host: Host) -> None:

@@ -156,3 +156,25 @@ def test_a_wrong_answer_is_one_clear_line(place: Place, door: Door, tmp_path: Pa
     assert code == 4
     assert "could not log in to lab-code" in shown
     assert "Traceback" not in shown
+
+
+def test_kill_at_a_terminal_asks_there(place: Place, door: Door, tmp_path: Path) -> None:
+    ldir = tmp_path / "L"
+    sleepers(ldir / "init", 1, 300)
+    door.use(door.open)
+    monitor = place.start(ldir)
+    wait_for(lambda: any(place.folder.glob("*/s*/ran.0")))
+    run = newest(ldir)
+    wait_for(lambda: "started" in (run / "quelist").read_text())
+    door.use(door.locked)
+    monitor.kill()
+    monitor.wait()
+    [master] = masters(run)
+    master.kill()
+    refused = place.run_kill(run)
+    assert refused.returncode == 4
+    assert "without a question" in refused.stderr
+    assert words(run) == {"s0/qsub.0": ["started"]}
+    code, shown = at_a_terminal(place, str(ROOT / "jobauto"), "kill", str(run))
+    assert code == 0, shown
+    assert words(run) == {"s0/qsub.0": ["started", "killed"]}

@@ -16,7 +16,7 @@ from jobauto.remote.killing import Kill, Killed
 from jobauto.remote.observation import Observe
 from jobauto.run import Run, open_run
 from jobauto.schedulers import DIALECTS
-from jobauto.start import host_of
+from jobauto.start import host_of, let_in
 
 PATIENCE = 15  # seconds, for jobs that take their time to end
 
@@ -47,7 +47,7 @@ def kill(folder: Path, runner: Runner, clock: Clock) -> Outcome:
         host = host_of(run, runner, run.mirrored)
         try:
             if ledger.in_flight() or ledger.lingering:
-                host.open()
+                let_in(host, runner)
                 if outcome.monitor is None:
                     outcome.others = _others(run, ledger, host)
                 _kill_all(run, ledger, host, clock, outcome)

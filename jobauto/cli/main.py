@@ -188,7 +188,7 @@ def login(arguments: argparse.Namespace, console: Console) -> int:
 def kill(arguments: argparse.Namespace, console: Console) -> int:
     """`jobauto kill`, which is also what `./kill` in a run folder does."""
     folder = chosen_run(arguments.run)
-    done = killing.kill(folder, Runner(), Clock())
+    done = killing.kill(folder, Runner(person=show.person_there()), Clock())
     stopped = f"monitor stopped ({done.monitor})" if done.monitor else "no monitor was running"
     console.print(escape(f"{stopped}; {len(done.killed)} job(s) killed"))
     for name in done.finished:
