@@ -62,7 +62,11 @@ class Dialect(ABC):
 
     @abstractmethod
     def ending(self, text: str) -> Ending:
-        """What the answer to `autopsy` tells."""
+        """What the answer to `autopsy` tells.
+
+        Reasons that all have in common: `walltime`, `memory`, `node-failure`, `cancelled`,
+        `signal N`; anything else in the scheduler's own words.
+        """
 
     def tokens(self) -> str | None:
         """Ask for JOBID and token of each job, where `query` does not show tokens."""
