@@ -36,6 +36,10 @@ class Dialect(ABC):
     #: Where a text shows both, this one counts
     lost = re.compile(r"(?!)")
 
+    def bad_name(self, folder: str, id: str) -> str:
+        """Why `qsub.<id>` in `folder` (absolute) cannot be submitted here, or ''."""
+        return ""
+
     @abstractmethod
     def submit(self, script: str, token: str) -> str:
         """Hand in `script` (a quoted name) from its own folder, marked with `token`."""

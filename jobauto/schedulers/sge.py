@@ -12,6 +12,10 @@ from jobauto.schedulers.base import Dialect, Unreadable, only_match
 _JOBID = re.compile(
     r"(?:Your job(?:-array)? )?(\d+)(?:\.\d+-\d+:\d+)?(?: \(.*\) has been submitted)?"
 )
+# sge_types(1), `name`; blanks and other bytes are refused by 8.1.9 without a word of why
+_NOT_IN_A_NAME = re.compile(r"[^!-~]|[:@\\*?]")
+# qsub(1), -o: done to the working folder as well, and then: "can't chdir to ..."
+_EXPANDED = re.compile(r"\$(?:HOME|USER|JOB_ID|JOB_NAME|HOSTNAME|(?:SGE_)?TASK_ID)")
 _XML = re.compile(r"<\?xml.*</job_info>", re.DOTALL)
 _FACT = re.compile(r"^(exit_status|failed)\s+(\d+)(?:\s*:\s*(.*\S))?", re.MULTILINE)
 _USED = re.compile(r"^(ru_wallclock|cpu|maxvmem|category)\s+(.*\S)", re.MULTILINE)
@@ -45,6 +49,14 @@ class GridEngine(Dialect):
         r"|got \w+(?: \w+)* (?:error|timeout)|commlib error|gdi request",
         re.IGNORECASE,
     )
+
+    def bad_name(self, folder: str, id: str) -> str:
+        """A job is named after its script, and not every character may stand in its name."""
+        bad, variable = _NOT_IN_A_NAME.search(id), _EXPANDED.search(folder)
+        if bad:
+            which = "blank" if bad[0].isspace() else f"'{bad[0]}'"
+            return f"Grid Engine takes no {which} in the name of a job"
+        return f"Grid Engine expands {variable[0]} in the name of a folder" if variable else ""
 
     def submit(self, script: str, token: str) -> str:
         return f"$limit qsub -terse -cwd -ac jobauto={token} {script}"
