@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from places import LAB, ROOT, wait_for
+from places import LAB, ROOT, Place, wait_for
 
 SGE = {"SGE_ROOT": "/var/lib/gridengine", "SGE_CELL": "default"}
 ACCOUNTING = Path(SGE["SGE_ROOT"]) / "default/common/accounting"
@@ -127,3 +127,32 @@ def told() -> list[tuple[str, str, str]]:
 def how_often() -> Counter[str]:
     """Fate to number of calls, without those that were let pass."""
     return Counter(fate for _kind, fate, _rest in told() if fate != "pass")
+
+
+def ran(place: Place, run: Path) -> dict[str, int]:
+    """How often each script began, by its own count."""
+    there = place.there(run)
+    found = {}
+    for path in there.glob("*/ran.*"):
+        name = f"{path.parent.relative_to(there)}/qsub.{path.name.removeprefix('ran.')}"
+        found[name] = path.read_text().count("run\n")
+    return found
+
+
+def log_of(run: Path) -> str:
+    return (run / "jobmon.log").read_text()
+
+
+def looks(run: Path, number: int) -> None:
+    """Wait for so many further looks that were answered: each writes `qstat` anew."""
+    for _ in range(number):
+        before = (run / "qstat").stat().st_ino, (run / "qstat").stat().st_mtime_ns
+        wait_for(
+            lambda before=before: (
+                (
+                    (run / "qstat").stat().st_ino,
+                    (run / "qstat").stat().st_mtime_ns,
+                )
+                != before
+            )
+        )
