@@ -40,7 +40,7 @@ def begin(place: Place, ldir: Path, scripts: dict[str, str]) -> dict[str, str]:
     """Start the monitor; folder to JOBID as soon as all are in the queue."""
     files = {f"{folder}/qsub.0": text for folder, text in scripts.items()}
     make(ldir / "init", files | {f"{folder}/qsub.dependency.0": "" for folder in scripts})
-    place.start(ldir, "--maxqsub", "20")
+    place.start(ldir, "--maxqsub", "20", "--grace", "3")
     wait_for(lambda: any(ldir.glob("2*/qsub.now")))
     wait_for(lambda: len(queued(newest(ldir))) == len(scripts))
     return queued(newest(ldir))
