@@ -10,7 +10,6 @@ import os
 import select
 import socket
 import sys
-import time
 from pathlib import Path
 
 
@@ -54,8 +53,10 @@ def next_line(folder: Path) -> tuple[str, int]:
 def broken(folder: Path, what: str, limit: int) -> None:
     with open(folder / "broken", "a") as file:
         file.write(f"{what} {limit}\n")
-    while what == "stall":  # until ssh ends us
-        time.sleep(1)
+    if what == "stall":  # until ssh has gone away
+        gone = select.poll()
+        gone.register(0, 0)
+        gone.poll()
 
 
 if __name__ == "__main__":
