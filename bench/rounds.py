@@ -46,7 +46,7 @@ HEAD = [
     "doubled",
     "lost",
     "unsure",
-    "logins",
+    "logins on the host",
     "wall time",
 ]
 SCRIPT = """#!/bin/sh
