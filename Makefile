@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 TRY    := try
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lab lab-down bench check format clean
+.PHONY: help install run test lab lab-down bench rounds check format clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -35,8 +35,11 @@ lab:  ## start a real sshd, Slurm and Grid Engine here (Debian 12, root)
 lab-down:  ## stop what lab started
 	lab/down
 
-bench: $(VENV)/.dev  ## measure against the floor; writes bench/RESULTS.md
+bench: $(VENV)/.dev  ## measure against the floor; writes into bench/RESULTS.md
 	$(BIN)/python bench/bench.py
+
+rounds: $(VENV)/.dev  ## kill the monitor 200 times on each scheduler and count (ROUNDS=OPTIONS)
+	$(BIN)/python bench/rounds.py $(ROUNDS)
 
 check: $(VENV)/.dev  ## lint and types
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Times the main job against its floor, both in one run, and writes bench/RESULTS.md.
+"""Times the main job against its floor, both in one run, and writes that to bench/RESULTS.md.
 
 Workload: 168 materials in chains of three jobs (template ecalj, stand-in programs) over ssh to the
 lab. Floor: one ssh session that hands all chains to the scheduler with its own dependencies, no
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -17,12 +16,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+import results  # noqa: E402
 from filelock import FileLock  # noqa: E402
 from materials import STANDINS, poscars  # noqa: E402
 from places import LAB, Place, lab_is_up, place, scheduler_calls  # noqa: E402
@@ -133,24 +132,19 @@ def _ssh(scheduler: str) -> list[str]:
 
 
 def write(rows: list[list[str]], repeat: int) -> None:
-    """bench/RESULTS.md, whole."""
+    """The section of bench/RESULTS.md."""
     head = ["scheduler", "floor", "jobmon", "ratio", "aim", "calls in the last run"]
-    table = "\n".join(" | ".join(["", *row, ""]).strip() for row in [head, ["---"] * 6, *rows])
-    machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    text = f"""# Measured
-
-`make bench`, {date.today()}, {machine}. Medians of {repeat} runs of each kind, taken in turn.
-
-## 168 materials × 3 chained jobs over ssh, `--maxqsub 64 --interval 1`
+    results.put(
+        "168 materials × 3 chained jobs over ssh, `--maxqsub 64 --interval 1`",
+        f"""{results.origin("make bench")} Medians of {repeat} runs of each kind, taken in turn.
 
 The floor is one ssh session that submits the same chains with the scheduler's own dependencies;
 the tree is there already. jobmon's time is that of the whole program: checks, dated copy,
 transfer, every job, results.
 
-{table}
-"""
-    (ROOT / "bench/RESULTS.md").write_text(text)
-    print(text)
+{results.table([head, *rows])}
+""",
+    )
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from jobauto.graph import Graph, Need, parse_needs
 from jobauto.ledger import files
 from jobauto.model import Attempt, stamp
 from jobauto.quoting import shown, word
+from jobauto.schedulers import Dialect
 from jobauto.settings import OF_THE_CALL, Settings
 from jobauto.tree import Filler, Tree
 
@@ -203,6 +204,14 @@ def plan(settings: Settings, folder: Path) -> Run:
 def check_scripts(init: Path, found: Tree, fill: Filler) -> None:
     """Raise every placeholder that would be left over, before anything is made or sent."""
     raise_all([p for job in found.jobs.values() for p in fill.text(init, job)[1]])
+
+
+def check_names(found: Tree, dialect: Dialect, rdir: str) -> None:
+    """Raise every name that the scheduler would refuse, before anything is made or sent."""
+    jobs = found.jobs.values()
+    reasons = {job.name: dialect.bad_name(f"{rdir}/{job.folder}", job.id) for job in jobs}
+    hint = "choose another name"
+    raise_all([UserError(why, shown(name), hint) for name, why in reasons.items() if why])
 
 
 def new_folder(ldir: Path, now: float) -> Path:

@@ -80,6 +80,7 @@ def new_run(chosen: Settings, runner: Runner, clock: Clock) -> tuple[Run, Host]:
     host = open_host(plan, runner, mirrored=chosen.rdir is not None)
     try:
         _meet(plan, chosen, host)
+        run.check_names(found, DIALECTS[plan.scheduler], plan.rdir)
         run.create(chosen, plan, found)
     except BaseException:
         host.close()

@@ -9,6 +9,7 @@ slurm_conf() {
     # NoInAddrAny: listen where this machine's name points to, not on every address
     # proctrack, task, gather: nothing that needs cgroups or systemd
     # config_overrides, CPUs, RealMemory: promise more than the machine has; CR_Core never counts memory
+    # JobComp: a line for each job that has ended, whoever asks for it later
     # MinJobAge: how long a finished job stays visible to scontrol (there is no sacct)
     # batch_sched_delay, sched_min_interval: start a job at once
     cat <<END
@@ -22,6 +23,8 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/filetxt
+JobCompLoc=$LAB/log/jobcomp.log
 MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core

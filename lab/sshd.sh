@@ -23,8 +23,14 @@ make_path() {
 }
 
 # A scheduler's program that leaves a line for each call: tests assert how often it is asked.
+# While a test has put another program into $LAB/faults, that one is run instead: it may fail and lie.
 counted() {
-    printf '#!/bin/sh\necho %s >>%s\nexec /usr/bin/%s "$@"\n' "$1" "$LAB/scheduler-calls.log" "$1"
+    cat <<END
+#!/bin/sh
+echo $1 >>$LAB/scheduler-calls.log
+[ ! -x $LAB/faults/$1 ] || exec $LAB/faults/$1 "\$@"
+exec /usr/bin/$1 "\$@"
+END
 }
 
 sshd_config() {

@@ -7,6 +7,7 @@ fail at once, instead of logging in again each time behind the person's back.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,10 +28,9 @@ _MASTER = [
     "-oControlMaster=yes",
     "-oControlPersist=no",
     "-oConnectTimeout=30",
-    "-oServerAliveInterval=15",
-    "-oServerAliveCountMax=4",
     "-oClearAllForwardings=yes",
 ]
+_PATIENCE = ["-oServerAliveInterval=15", "-oServerAliveCountMax=4"]
 _NO_OWN_LOGIN = ["-oControlMaster=no", "-oProxyCommand=false", "-oBatchMode=yes"]
 
 
@@ -48,7 +48,7 @@ class SshHost:
         if self.connected():
             return
         self._make_room()
-        answer = self._ssh([*_MASTER, "-oBatchMode=yes"], LOGIN_TIMEOUT, [])
+        answer = self._ssh([*self._master(), "-oBatchMode=yes"], LOGIN_TIMEOUT, [])
         if answer.exit_code != 0:
             raise explain(self.name, answer.err)
 
@@ -59,9 +59,16 @@ class SshHost:
         if self.connected():
             return
         self._make_room()
-        status = self.runner.talk(["ssh", "-S", str(self.socket), *_MASTER, "--", self.name])
+        status = self.runner.talk(["ssh", "-S", str(self.socket), *self._master(), "--", self.name])
         if status != 0:
             raise NeedsLogin(f"could not log in to {self.name}", hint=f"try: ssh {self.name} true")
+
+    def _master(self) -> list[str]:
+        """Options of the connection. When a silent one is given up is the person's to say; ssh
+        itself would wait for ever (0), and a command line would win over its configuration."""
+        said = self.runner.run(["ssh", "-G", "--", self.name], timeout=30.0).out
+        own = re.search(r"^serveraliveinterval [1-9]", said, re.MULTILINE)
+        return _MASTER if own else [*_MASTER, *_PATIENCE]
 
     def _make_room(self) -> None:
         self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

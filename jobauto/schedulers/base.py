@@ -38,6 +38,10 @@ class Dialect(ABC):
     #: Where a text shows both, this one counts
     lost = re.compile(r"(?!)")
 
+    def bad_name(self, folder: str, id: str) -> str:
+        """Why `qsub.<id>` in `folder` (absolute) cannot be submitted here, or ''."""
+        return ""
+
     @abstractmethod
     def submit(self, script: str, token: str) -> str:
         """Hand in `script` (a quoted name) from its own folder, marked with `token`."""
@@ -64,7 +68,11 @@ class Dialect(ABC):
 
     @abstractmethod
     def ending(self, text: str) -> Ending:
-        """What the answer to `autopsy` tells."""
+        """What the answer to `autopsy` tells.
+
+        Reasons that all have in common: `walltime`, `memory`, `node-failure`, `cancelled`,
+        `signal N`; anything else in the scheduler's own words.
+        """
 
     def tokens(self) -> str | None:
         """Ask for JOBID and token of each job, where `query` does not show tokens."""

@@ -12,8 +12,22 @@ from jobauto.schedulers.base import Dialect, Unreadable, only_match
 _JOBID = re.compile(
     r"(?:Your job(?:-array)? )?(\d+)(?:\.\d+-\d+:\d+)?(?: \(.*\) has been submitted)?"
 )
+# sge_types(1), `name`; blanks and other bytes are refused by 8.1.9 without a word of why
+_NOT_IN_A_NAME = re.compile(r"[^!-~]|[:@\\*?]")
+# qsub(1), -o: done to the working folder as well, and then: "can't chdir to ..."
+_EXPANDED = re.compile(r"\$(?:HOME|USER|JOB_ID|JOB_NAME|HOSTNAME|(?:SGE_)?TASK_ID)")
 _XML = re.compile(r"<\?xml.*</job_info>", re.DOTALL)
 _FACT = re.compile(r"^(exit_status|failed)\s+(\d+)(?:\s*:\s*(.*\S))?", re.MULTILINE)
+_USED = re.compile(r"^(ru_wallclock|cpu|maxvmem|category)\s+(.*\S)", re.MULTILINE)
+# what a job may ask for: the field of qacct that shows the use, and our word where it was exceeded
+_HARD = {
+    "h_rt": ("ru_wallclock", "walltime"),
+    "h_cpu": ("cpu", "cpu-time"),
+    "h_vmem": ("maxvmem", "memory"),
+}
+_ASKED = re.compile(r"\b(h_rt|h_cpu|h_vmem)=([\d.]+[A-Za-z]?)(?=[,\s]|$)")
+_AMOUNT = re.compile(r"([\d.]+)([KMGT]?)B?s?")
+_LIMIT, _AFTER_JOB = 37, 100  # values of `failed`, from sge_status(5)
 _NO_JOB = re.compile(r"^Following jobs do not exist: *\n\*$", re.MULTILINE)
 _ALL = "these are all jobs"
 _TOKEN = re.compile(r"^(?:job_number:\s+(\d+)|context:.*\bjobauto=([\w-]+))", re.MULTILINE)
@@ -35,6 +49,14 @@ class GridEngine(Dialect):
         r"|got \w+(?: \w+)* (?:error|timeout)|commlib error|gdi request",
         re.IGNORECASE,
     )
+
+    def bad_name(self, folder: str, id: str) -> str:
+        """A job is named after its script, and not every character may stand in its name."""
+        bad, variable = _NOT_IN_A_NAME.search(id), _EXPANDED.search(folder)
+        if bad:
+            which = "blank" if bad[0].isspace() else f"'{bad[0]}'"
+            return f"Grid Engine takes no {which} in the name of a job"
+        return f"Grid Engine expands {variable[0]} in the name of a folder" if variable else ""
 
     def submit(self, script: str, token: str) -> str:
         return f"$limit qsub -terse -cwd -ac jobauto={token} {script}"
@@ -89,12 +111,38 @@ class GridEngine(Dialect):
         facts = {key: (int(code), words) for key, code, words in _FACT.findall(text)}
         exit_code = facts["exit_status"][0] if "exit_status" in facts else None
         failed, words = facts.get("failed", (0, ""))
-        reason = f"failed {failed} {words}".strip() if failed else ""
-        return Ending(exit_code or (None if reason else exit_code), reason)
+        if not failed:
+            return Ending(exit_code)
+        if failed in (_LIMIT, _AFTER_JOB) and exit_code and exit_code > 128:
+            # the exit status says no more than that a signal ended the job
+            signal = f"signal {exit_code - 128}" if failed == _AFTER_JOB else ""
+            reason = signal or _exceeded(dict(_USED.findall(text)))
+            if reason:
+                return Ending(None, reason)
+        return Ending(exit_code or None, f"failed {failed} {words}".strip())
 
     def outputs(self, jobid: str, script: str) -> str:
         asked = f"sed -n 's/^#\\$  *-[oe]  *\\([^ ]*\\).*/\\1/p' {script}"
         return f"*.[oe]{jobid} $({asked})"
+
+
+def _exceeded(used: dict[str, str]) -> str:
+    """Which of the limits that the job has set itself it went over; '' if that cannot be told."""
+    over = set()
+    for name, limit in _ASKED.findall(used.get("category", "")):
+        field, word = _HARD[name]
+        if _amount(used.get(field, "")) >= _amount(limit) > 0:
+            over.add(word)
+    return over.pop() if len(over) == 1 else ""
+
+
+def _amount(text: str) -> float:
+    """Seconds or bytes: `2s`, `445.781MB`, `0.2G`; -1 for what is not one."""
+    match = _AMOUNT.fullmatch(text)
+    try:
+        return float(match[1]) * 1024 ** " KMGT".index(match[2] or " ") if match else -1.0
+    except ValueError:  # dots only
+        return -1.0
 
 
 def _state(code: str) -> Queued:

@@ -30,8 +30,16 @@ _JOBID = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S*)?(?: on cluster \S+)
 # id (with the parts of an array or of a heterogeneous job), state, comment, reason
 _JOB = re.compile(r"(\d+)(?:[_+][^|\s]+)?\|([^|\s]+)\|([^|]*)\|(.*)")
 _FIELD = re.compile(r"(?:^|\s)(JobState|Reason|ExitCode)=(\S+)")
+# states in which a job ends, as every dialect calls them
+_COMMON = {
+    "TIMEOUT": "walltime",
+    "OUT_OF_MEMORY": "memory",
+    "NODE_FAIL": "node-failure",
+    "BOOT_FAIL": "node-failure",
+    "CANCELLED": "cancelled",
+}
 # reasons that say no more than the state or the exit code does
-_PLAIN = {"None", "NonZeroExitCode", "TimeLimit", "OutOfMemory"}
+_PLAIN = {"None", "NonZeroExitCode", "TimeLimit", "OutOfMemory", "NodeDown"}
 _SIGNALS = set(map(str, range(1, 32)))
 
 
@@ -93,10 +101,10 @@ class Slurm(Dialect):
         return f"$limit scontrol -o show job {jobid}"
 
     def ending(self, text: str) -> Ending:
-        fields = dict(_FIELD.findall(text))
+        fields: dict[str, str] = dict(_FIELD.findall(text))
         code, _, signal = fields.get("ExitCode", "").partition(":")
         state, reason = fields.get("JobState", ""), fields.get("Reason", "None")
-        words = [] if state in ("", "COMPLETED", "FAILED") else [state]
+        words = [] if state in ("", "COMPLETED", "FAILED") else [_COMMON.get(state, state)]
         if state == "FAILED" and signal in _SIGNALS:
             words.append(f"signal {signal}")
         elif reason not in _PLAIN:

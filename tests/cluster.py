@@ -1,0 +1,158 @@
+"""The schedulers of the lab seen from their own side: what they took, and programs that lie."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from places import LAB, ROOT, Place, wait_for
+
+SGE = {"SGE_ROOT": "/var/lib/gridengine", "SGE_CELL": "default"}
+ACCOUNTING = Path(SGE["SGE_ROOT"]) / "default/common/accounting"
+JOBCOMP = LAB / "log/jobcomp.log"
+FAULTS = LAB / "faults"
+SUBMITS = {"slurm": "sbatch", "sge": "qsub"}
+ASKS = {"slurm": ["squeue"], "sge": ["qstat", "qstat-j"]}
+
+#: fates and how often, in a hundred; the rest is let pass
+SUBMIT_LIES = {
+    "took-lost": 8,
+    "took-silent": 8,
+    "took-banner": 8,
+    "unreachable": 2,
+    "nonsense": 4,
+    "limit": 2,
+    "silent": 2,
+    "hang": 2,
+}
+ASK_LIES = {"unasked": 10, "half": 10, "noise": 8, "empty": 12, "hang": 4}
+APART = 3  # honest answers between two empty ones, which together would be a proof
+
+
+def real(*command: str) -> str:
+    """What a program of a scheduler really says to the lab's user, whatever lies before it."""
+    words = ["runuser", "-u", "hpc", "--", *command]
+    done = subprocess.run(
+        words, env=os.environ | SGE, cwd="/home/hpc", capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def next_number(scheduler: str) -> int:
+    """Takes and gives the number of one small job: jobs are numbered one by one."""
+    if scheduler == "slurm":
+        return int(real("/usr/bin/sbatch", "--parsable", "-o", "/dev/null", "--wrap", "true"))
+    quiet = ["-o", "/dev/null", "-j", "y", "-b", "y"]
+    return int(real("/usr/bin/qsub", "-terse", *quiet, "/bin/true"))
+
+
+def numbers_between(first: int, last: int) -> int:
+    """How many jobs were taken between two sentinels."""
+    return last - first - 1
+
+
+def accounted(scheduler: str, tag: str) -> int:
+    """How many jobs whose script's id begins with `tag` the scheduler says have ended."""
+    if scheduler == "slurm":
+        lines = (line.split() for line in JOBCOMP.read_text(errors="replace").splitlines())
+        return len({w[0] for w in lines if w[3].startswith(f"Name=qsub.{tag}")})
+    lines = (line.split(":") for line in ACCOUNTING.read_text(errors="replace").splitlines())
+    return len({w[5] for w in lines if len(w) > 5 and w[4].startswith(f"qsub.{tag}")})
+
+
+def queue(scheduler: str) -> str:
+    """What is in the queue of the lab's user; empty when nothing is."""
+    if scheduler == "slurm":
+        return real("/usr/bin/squeue", "-h", "-u", "hpc").strip()
+    return real("/usr/bin/qstat", "-u", "hpc").strip()
+
+
+def wait_until_empty(scheduler: str, seconds: float = 60.0) -> None:
+    wait_for(lambda: not queue(scheduler), seconds)
+
+
+def fates(dice: random.Random, lies: Mapping[str, int], number: int) -> list[str]:
+    """A word a call; no two that are empty near one another."""
+    words = dice.choices([*lies, "pass"], [*lies.values(), 100 - sum(lies.values())], k=number)
+    honest = APART
+    for n, word in enumerate(words):
+        if word == "empty" and honest < APART:
+            words[n] = "pass"
+        honest = 0 if words[n] == "empty" else honest + (words[n] in ("pass", "hang"))
+    return words
+
+
+@contextmanager
+def lying(plan: Mapping[str, Sequence[str]]) -> Iterator[None]:
+    """Programs of the scheduler meet the fates of `plan` (kind to words) until the end."""
+    state = FAULTS / "state"
+    shutil.rmtree(FAULTS, ignore_errors=True)
+    state.mkdir(parents=True)
+    (state / "told").touch(mode=0o666)
+    state.chmod(0o777)
+    (state / "told").chmod(0o666)
+    for kind, words in plan.items():
+        (FAULTS / f"{kind}.fates").write_text("".join(f"{word}\n" for word in words))
+    try:
+        for program in {kind.removesuffix("-j") for kind in plan}:
+            copy = FAULTS / f"{program}.new"
+            shutil.copy(ROOT / "tests/liar.py", copy)
+            copy.chmod(0o755)
+            copy.rename(FAULTS / program)
+        yield
+    finally:
+        shutil.rmtree(FAULTS, ignore_errors=True)
+
+
+def lies(scheduler: str, seed: int, number: int = 3000) -> dict[str, list[str]]:
+    """A plan for all programs of a scheduler."""
+    dice = random.Random(seed)
+    plan = {SUBMITS[scheduler]: fates(dice, SUBMIT_LIES, number)}
+    return plan | {kind: fates(dice, ASK_LIES, number) for kind in ASKS[scheduler]}
+
+
+def told() -> list[tuple[str, str, str]]:
+    """(kind, fate, folder/last argument) of each call so far."""
+    lines = (FAULTS / "state/told").read_text(errors="replace").splitlines()
+    return [(kind, fate, rest) for kind, fate, rest in (line.split(" ", 2) for line in lines)]
+
+
+def how_often() -> Counter[str]:
+    """Fate to number of calls, without those that were let pass."""
+    return Counter(fate for _kind, fate, _rest in told() if fate != "pass")
+
+
+def ran(place: Place, run: Path) -> dict[str, int]:
+    """How often each script began, by its own count."""
+    there = place.there(run)
+    found = {}
+    for path in there.glob("*/ran.*"):
+        name = f"{path.parent.relative_to(there)}/qsub.{path.name.removeprefix('ran.')}"
+        found[name] = path.read_text().count("run\n")
+    return found
+
+
+def log_of(run: Path) -> str:
+    return (run / "jobmon.log").read_text()
+
+
+def looks(run: Path, number: int) -> None:
+    """Wait for so many further looks that were answered: each writes `qstat` anew."""
+    for _ in range(number):
+        before = (run / "qstat").stat().st_ino, (run / "qstat").stat().st_mtime_ns
+        wait_for(
+            lambda before=before: (
+                (
+                    (run / "qstat").stat().st_ino,
+                    (run / "qstat").stat().st_mtime_ns,
+                )
+                != before
+            )
+        )
