@@ -230,6 +230,7 @@ def finish(where: Place, ldir: Path, tally: Tally) -> None:
     code = start(where, ldir).wait(1800)
     if code not in (0, 1):
         raise RuntimeError(f"the last monitor ended with {code}")
+    cut_connection(ldir, [])  # a login that was under way when its monitor was killed
     folder = newest(ldir)
     there = where.there(folder)
     tally.jobs += sum(p.name.count(".") == 1 for p in (ldir / "init").glob("*/qsub.*"))
