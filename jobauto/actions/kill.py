@@ -109,14 +109,21 @@ def _ask(run: Run, ledger: Ledger, host: Host, others: set[str]) -> Killed:
 
 
 def _late(run: Run, entry: Entry, answer: Killed) -> str | None:
-    claim = answer.claims.get(entry.attempt.token) if entry.attempt else None
+    """The JOBID of an attempt in doubt: by its token in the queue, or by what its claim holds."""
+    assert entry.attempt
+    token = entry.attempt.token
+    for line in answer.queue.values():
+        if line.token == token:
+            return line.jobid
+    claim = answer.claims.get(token)
     return accepted(claim, DIALECTS[run.scheduler]) if claim else None
 
 
 def _settle(entry: Entry, ledger: Ledger, answer: Killed, date: str, outcome: Outcome) -> None:
     name = entry.job.name
     claim = answer.claims.get(entry.attempt.token) if entry.attempt else None
-    if entry.jobid and entry.job.marker in answer.markers:
+    begun = entry.jobid or (claim and claim.begun)  # so the marker is of this attempt
+    if begun and entry.job.marker in answer.markers:
         ledger.settle(name, "finished", date, left=entry.jobid not in answer.queue)
         outcome.finished.append(name)
     elif not entry.jobid and (claim is None or not claim.answered):
