@@ -7,7 +7,7 @@ quelist, the exit code, and (for the flush) what of qsub.log is on the disk.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from fake import Submitted
 
@@ -43,6 +43,7 @@ class Checker:
         self.doubts: dict[str, str] = {}  # token -> why its submission cannot be judged
         self.refused: set[str] = set()  # tokens that the scheduler refused for ever
         self.runs: dict[str, list[Submitted]] = {name: [] for name in self.needs}
+        self.forgotten = False  # a person renamed quelist: what it said does not count any more
         self.void: set[str] = set()  # tokens that may not be submitted any more
 
     def doubt(self, token: str, why: str) -> None:
@@ -78,10 +79,10 @@ class Checker:
         """Compare quelist (job to its words, without dates) and the exit code with the truth."""
         last = {name: line[-1] if line else "" for name, line in words.items()}
         tokens = self.tokens()
+        if not self.forgotten:
+            self._unsure_is_final()
         for name in self.needs:
             self._job(name, last, tokens.get(name, set()))
-            what = words.get(name, [])
-            demand("unsure" not in what[:-1], f"{name} was unsure, and submitted again: {what}")
         all_done = all(last.get(name) in DONE for name in self.needs)
         demand(all_done == (code == 0), f"exit code {code}, but all done is {all_done}")
 
@@ -100,15 +101,24 @@ class Checker:
         if word not in (*DONE, *BAD):
             demand(self._blocked(name, last), f"{name} is lost: {word or 'no word'}")
 
-    def tokens(self) -> dict[str, set[str]]:
-        """Job to its tokens, by qsub.log as it is on the disk."""
-        found: dict[str, set[str]] = {}
+    def _lines(self, what: str) -> Iterator[list[str]]:
+        """The words of the whole lines of qsub.log that tell of this, as it is on the disk."""
         for line in self.durable().decode("utf-8", "surrogateescape").split("\n"):
-            if " intent " in line and "#torn" not in line:
-                words = shlex.split(line)
-                if len(words) == 5:
-                    found.setdefault(words[2], set()).add(words[4].removeprefix("token="))
+            if f" {what} " in line and not line.endswith("#torn"):
+                yield shlex.split(line)
+
+    def tokens(self) -> dict[str, set[str]]:
+        """Job to its tokens."""
+        found: dict[str, set[str]] = {}
+        for words in self._lines("intent"):
+            if len(words) == 5:
+                found.setdefault(words[2], set()).add(words[4].removeprefix("token="))
         return found
+
+    def _unsure_is_final(self) -> None:
+        last = {words[2]: int(words[3]) for words in self._lines("intent") if len(words) == 5}
+        for _, _, name, number, *_ in self._lines("unsure"):
+            demand(last[name] <= int(number), f"{name} was unsure, and is submitted again")
 
     def _blocked(self, name: str, last: Mapping[str, str]) -> bool:
         """Whether something that it needs has ended badly, or is blocked itself."""

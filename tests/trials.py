@@ -220,6 +220,7 @@ class Trial:
         if quelist.exists() and self.weather.strikes("person renames quelist"):
             quelist.rename(quelist.with_name(f"quelist.{self.clock.time:.0f}"))
             self.disk.settle()
+            self.checker.forgotten = True
 
     def _pass(self, seconds: float) -> None:
         self.clock.sleep(seconds)

@@ -24,8 +24,8 @@ HERE = ["kill -9", "killed while writing", "power cut", "power cut while writing
 PEOPLE = ["person kills", "person renames quelist"]
 KINDS = LINK + SBATCH + SQUEUE + REMOTE + HERE + PEOPLE
 
-LATE_MARKERS = False  # a marker may be seen up to a minute after its job left the queue
-LATE_JOBS = False  # a submission may reach the scheduler after sbatch gave up
+LATE_MARKERS = True  # a marker may be seen up to a minute after its job left the queue
+LATE_JOBS = True  # a submission may reach the scheduler up to 50 s after sbatch gave up
 
 
 class Weather:
