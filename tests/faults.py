@@ -105,7 +105,8 @@ class FaultyCluster(FakeCluster):
 
     def write(self, path: str) -> None:
         super().write(path)
-        if self.weather.strikes("marker late"):
+        can = kinds.LATE_FILES or "qsub.finished." in path
+        if can and self.weather.strikes("marker late"):
             self.hidden[path] = self.now + self.dice.uniform(1, 60)
 
     def remove(self, path: str) -> None:

@@ -25,6 +25,7 @@ PEOPLE = ["person kills", "person renames quelist"]
 KINDS = LINK + SBATCH + SQUEUE + REMOTE + HERE + PEOPLE
 
 LATE_MARKERS = True  # a marker may be seen up to a minute after its job left the queue
+LATE_FILES = False  # the same for other files on which a job depends
 LATE_JOBS = True  # a submission may reach the scheduler up to 50 s after sbatch gave up
 
 
