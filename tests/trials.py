@@ -44,7 +44,7 @@ from jobauto.settings import Settings
 from jobauto.start import prepare
 
 DAY = 86400.0
-LONGEST = 60 * DAY  # no history takes so long, unless something hangs
+LONGEST = 60 * DAY, 3000  # no history takes so long, or so many waits, unless something hangs
 CHUNK = 50
 DEFAULT = 2000
 
@@ -165,7 +165,8 @@ class Trial:
         self.host = FaultyHost(self.cluster)
         for name in self.tree.needs:
             self.cluster.plans[name] = self._plan(name)
-        self.end = self.clock.time + LONGEST
+        self.end = self.clock.time + LONGEST[0]
+        self.waits = 0
 
     def _plan(self, name: str) -> FakeJob:
         dice, unit = self.dice, self.interval
@@ -225,7 +226,9 @@ class Trial:
     def _pass(self, seconds: float) -> None:
         self.clock.sleep(seconds)
         self.cluster.advance()
-        demand(self.clock.time < self.end, "it does not come to an end")
+        self.waits += 1
+        ends = self.clock.time < self.end and self.waits < LONGEST[1]
+        demand(ends, "it does not come to an end")
 
     def _pause(self, seconds: float) -> None:
         weather = self.weather
