@@ -49,9 +49,14 @@ class Checker:
     def doubt(self, token: str, why: str) -> None:
         self.doubts.setdefault(token, why)
 
-    def killed(self, queue: list[Submitted]) -> None:
-        """A person killed the run, and was told that it worked."""
-        left = [job.name for job in queue if job.token not in self.doubts]
+    def killed(self, queue: list[Submitted], begun: float, unsure: set[str]) -> None:
+        """A person killed the run, at `begun`, and was told that it worked.
+
+        Jobs that were `unsure` before are the person's business, and what comes later in a
+        submission that is in doubt was not there to be ended.
+        """
+        excused = [job for job in queue if job.token in self.doubts and job.taken >= begun]
+        left = [j.name for j in queue if j not in excused and j.name not in unsure]
         demand(not left, f"killed, but still in the queue: {', '.join(left)}")
         self.void = set().union(*self.tokens().values())
 
@@ -92,7 +97,8 @@ class Checker:
             demand(tokens & self.doubts.keys(), f"{name} is unsure, without any reason")
             return
         for run in runs:
-            demand(run.ended is not None, f"{name} is {word or 'without a word'}, but in the queue")
+            gone = run.ended is not None or run.marked  # lingers, which harms nobody
+            demand(gone, f"{name} is {word or 'without a word'}, but in the queue")
         finished = any(run.marked for run in runs)
         demand((word in DONE) == finished, f"{name} is {word!r}, finished is {finished}")
         if word == "failed":
@@ -114,6 +120,10 @@ class Checker:
             if len(words) == 5:
                 found.setdefault(words[2], set()).add(words[4].removeprefix("token="))
         return found
+
+    def unsure(self) -> set[str]:
+        """Jobs with an attempt that is unsure."""
+        return {words[2] for words in self._lines("unsure")}
 
     def _unsure_is_final(self) -> None:
         last = {words[2]: int(words[3]) for words in self._lines("intent") if len(words) == 5}

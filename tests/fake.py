@@ -58,9 +58,10 @@ class Submitted:
     name: str
     token: str
     plan: FakeJob
-    earliest: float
+    taken: float  # when it entered the queue
     started: float | None = None
     ended: float | None = None
+    earliest: float = 0.0  # when it may start
     marked: bool = False
     starts: int = 0
 
@@ -134,7 +135,8 @@ class FakeCluster:
         """A job enters the queue; its JOBID."""
         jobid = str(1001 + len(self.jobs))
         plan = self.plans.get(name, FakeJob())
-        job = self.jobs[jobid] = Submitted(jobid, name, token, plan, self.now + plan.waits)
+        job = self.jobs[jobid] = Submitted(jobid, name, token, plan, self.now)
+        job.earliest = self.now + plan.waits
         self.note("submit", name)
         self.at(job.earliest, self._start_waiting)
         self._start_waiting()

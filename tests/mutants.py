@@ -34,7 +34,7 @@ class Mutant:
         (copy / self.file).write_text(text.replace(self.old, self.new))
 
 
-LOOKS = "            *(f\"t {n} {quoting.path(name)}\" for n, name in enumerate(self.files)),\n"
+FILES = "*(f\"t {n} {quoting.path(name)}\" for n, name in enumerate(self.files)),\n"
 OBSERVE = "test_observation.py::"
 
 MUTANTS = [
@@ -172,8 +172,8 @@ MUTANTS = [
     Mutant(
         "marker read after the queue",
         "remote/observation.py",
-        '            "echo @queue",\n',
-        LOOKS + '            "echo @queue",\n',
+        '"echo @queue",\n            _ask(self.dialect.query(self.jobids)),\n',
+        FILES + '"echo @queue",\n_ask(self.dialect.query(self.jobids)),\n*[],\n',
         OBSERVE + "test_the_queue_is_looked_at_before_the_files",
     ),
     Mutant(
@@ -192,7 +192,7 @@ MUTANTS = [
         "end of the answer",
         "remote/framing.py",
         '            end = lines.index(f"end {self.nonce}", begin)\n',
-        "            end = len(lines)\n",
+        '            end = [*lines, f"end {self.nonce}"].index(f"end {self.nonce}", begin)\n',
     ),
     # kill
     Mutant(

@@ -240,12 +240,15 @@ class Trial:
 
     def _kill(self) -> None:
         """Run `kill` until it has done its work; then nothing of ours may be in the queue."""
+        unsure, begun = self.checker.unsure(), self.clock.time
         while not self._killed():
             self._pass(60.0)
+            begun = self.clock.time
         for shell in self.cluster.shells.values():
             if shell.doing:
                 self.checker.doubt(shell.doing, "killed while its shell ran")
-        self.checker.killed(self.cluster.queue())
+        queue = [j for j in self.cluster.queue() if j.jobid not in self.cluster.untold]
+        self.checker.killed(queue, begun, unsure)
 
     def _killed(self) -> bool:
         self.weather.tell("kill")
@@ -318,17 +321,23 @@ def _begin(folder: Path) -> None:
     _trees.extend(prepared(folder / str(os.getpid())))
 
 
-def _some(seeds: range) -> tuple[int, list[tuple[int, str]]]:
-    results = ((seed, history(seed, _trees)[0]) for seed in seeds)
-    return len(seeds), [(seed, wrong) for seed, wrong in results if wrong]
+def _some(stop: bool, seeds: range) -> tuple[int, list[tuple[int, str]]]:
+    failed: list[tuple[int, str]] = []
+    for done, seed in enumerate(seeds, 1):
+        wrong, _ = history(seed, _trees)
+        if wrong:
+            failed.append((seed, wrong))
+            if stop:
+                return done, failed
+    return len(seeds), failed
 
 
 def many(first: int, number: int, stop: bool) -> Iterator[tuple[int, list[tuple[int, str]]]]:
-    """Run histories on all cores; how many each chunk had, and those that failed."""
+    """Run histories on all cores; how many each chunk ran, and those that failed."""
     last = first + number
     chunks = [range(n, min(n + CHUNK, last)) for n in range(first, last, CHUNK)]
     with workplace() as folder, multiprocessing.Pool(None, _begin, [folder]) as pool:
-        for done, failed in pool.imap(_some, chunks):
+        for done, failed in pool.imap(functools.partial(_some, stop), chunks):
             yield done, failed
             if failed and stop:
                 return
