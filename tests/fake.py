@@ -18,7 +18,7 @@ from shell import Claim, Reply, Shell, Steps
 
 from jobauto.clock import Clock
 from jobauto.errors import CouldNotAsk, NoConnection
-from jobauto.model import Job
+from jobauto.model import Attempt, Job
 from jobauto.remote.framing import Answer
 
 
@@ -93,6 +93,7 @@ class FakeCluster:
         self.history: list[tuple[float, str, str]] = []  # (time, what, job)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
+        self._advancing = False
 
     def at(self, time: float, action: Callable[[], None]) -> None:
         """Let something happen at its time."""
@@ -100,10 +101,12 @@ class FakeCluster:
 
     def advance(self) -> None:
         """Let everything happen that is due by now, in order of time."""
+        self._advancing = True
         while self._events and self._events[0][0] <= self.clock.time:
             time, _, action = heapq.heappop(self._events)
             self.now = max(self.now, time)
             action()
+        self._advancing = False
         self.now = self.clock.time
 
     def note(self, what: str, name: str) -> None:
@@ -133,6 +136,7 @@ class FakeCluster:
 
     def take(self, name: str, token: str) -> str:
         """A job enters the queue; its JOBID."""
+        self.now = self.now if self._advancing else self.clock.time
         jobid = str(1001 + len(self.jobs))
         plan = self.plans.get(name, FakeJob())
         job = self.jobs[jobid] = Submitted(jobid, name, token, plan, self.now)
@@ -190,14 +194,19 @@ class FakeCluster:
     def sbatch(self, name: str, token: str, limited: bool = True) -> Steps[Reply]:
         """Hand in a job; `limited`: a hanging program is ended after a minute."""
         yield from ()
-        plan = self.plans.get(name, FakeJob())
         if self.scripts is not None and name not in self.scripts:
             return Reply(1, "", f"sbatch: error: Unable to open file {name}\n")
+        return Reply(*self.submit(Attempt(Job.from_name(name), 0, token)))
+
+    def submit(self, attempt: Attempt) -> tuple[int, str, str]:
+        """What sbatch does: exit status, stdout, stderr."""
+        name = attempt.job.name
+        plan = self.plans.get(name, FakeJob())
         if plan.refuse:
-            return Reply(1, "", plan.refuse)
+            return 1, "", plan.refuse
         if self.limit is not None and len(self.queue()) >= self.limit:
-            return Reply(1, "", "sbatch: error: AssocMaxSubmitJobLimit\n")
-        return Reply(0, self.take(name, token) + "\n")
+            return 1, "", "sbatch: error: AssocMaxSubmitJobLimit\n"
+        return 0, self.take(name, attempt.token) + "\n", ""
 
     def squeue(self, shape: str, limited: bool = True) -> Steps[Reply]:
         yield from ()
