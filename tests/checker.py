@@ -107,11 +107,15 @@ class Checker:
         if word not in (*DONE, *BAD):
             demand(self._blocked(name, last), f"{name} is lost: {word or 'no word'}")
 
-    def _lines(self, what: str) -> Iterator[list[str]]:
+    def _lines(self, *wanted: str) -> Iterator[list[str]]:
         """The words of the whole lines of qsub.log that tell of this, as it is on the disk."""
-        for line in self.durable().decode("utf-8", "surrogateescape").split("\n"):
-            if f" {what} " in line and not line.endswith("#torn"):
-                yield shlex.split(line)
+        *whole, _cut = self.durable().decode("utf-8", "surrogateescape").split("\n")
+        for line in whole:
+            if line[16:].partition(" ")[0] in wanted and not line.endswith("#torn"):
+                try:
+                    yield shlex.split(line)
+                except ValueError:
+                    raise Violation(f"qsub.log holds a line that nobody can read: {line}") from None
 
     def tokens(self) -> dict[str, set[str]]:
         """Job to its tokens."""
@@ -126,9 +130,16 @@ class Checker:
         return {words[2] for words in self._lines("unsure")}
 
     def _unsure_is_final(self) -> None:
-        last = {words[2]: int(words[3]) for words in self._lines("intent") if len(words) == 5}
-        for _, _, name, number, *_ in self._lines("unsure"):
-            demand(last[name] <= int(number), f"{name} was unsure, and is submitted again")
+        """No new attempt follows one that is unsure, unless that has turned up in the queue."""
+        unsure: dict[str, str] = {}
+        for _, what, name, number, *_ in self._lines("intent", "accepted", "unsure"):
+            if what == "unsure":
+                unsure[name] = number
+            elif what == "accepted":
+                unsure.pop(name, None)
+            else:
+                again = unsure.get(name, number) != number
+                demand(not again, f"{name} was unsure, and is submitted again")
 
     def _blocked(self, name: str, last: Mapping[str, str]) -> bool:
         """Whether something that it needs has ended badly, or is blocked itself."""

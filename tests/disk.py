@@ -1,8 +1,8 @@
 """The disk under a run folder: what of it survives a power cut, and faults while it is written.
 
-Each effect on a file asks the Weather first, which may raise: OSError (no room), or Died. What counts
-as durable: the content of a file at its last fsync, and the names in a folder at the last fsync of
-that folder. At a power cut each later change of a name is kept or lost by a throw of dice.
+Each effect on a file asks the Weather first, which may raise: OSError (no room), or Died. Durable is
+the content of a file at its last fsync, and the names in a folder at the last fsync of that folder.
+At a power cut each later change of a name is kept or lost by a throw of dice.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ class Disk:
         """The content of a file after the cut; `now` is what was on its way to the disk."""
         flushed = self.contents.get(inode, b"") if inode is not None else b""
         if now.startswith(flushed):  # some of what was added may have arrived
-            return now[: self.dice.choice((len(flushed), self.dice.randint(len(flushed), len(now))))]
+            return now[
+                : self.dice.choice((len(flushed), self.dice.randint(len(flushed), len(now))))
+            ]
         return flushed
 
     def _inside(self, path: Any) -> bool:

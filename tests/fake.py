@@ -169,7 +169,7 @@ class FakeCluster:
             return
         for seconds, file in plan.writes.items():
             path = posixpath.join(posixpath.dirname(job.name), file)
-            later(seconds, lambda _job: self.write(path))
+            later(seconds, lambda _job, path=path: self.write(path))  # type: ignore[misc]
         if plan.succeeds:
             later(plan.seconds, self._mark)
         later(plan.seconds + plan.lingers, self._end)

@@ -40,6 +40,7 @@ class FaultyCluster(FakeCluster):
         self.attended = False  # somebody waits for the answer of the shell that runs now
         self.listed: set[str] = set()  # JOBIDs in the last answer of squeue
         self.untold: set[str] = set()  # JOBIDs which squeue kept back, and has not shown since
+        self.outage = 0.0, Reply()  # until when squeue says the same
         self._pids = count(100)
 
     # --- shells ---
@@ -160,13 +161,18 @@ class FaultyCluster(FakeCluster):
             self.at(self.now + self.dice.uniform(0, 50), lambda: self.take(name, token) and None)
 
     def squeue(self, shape: str, limited: bool = True) -> Steps[Reply]:
+        if self.now < self.outage[0]:
+            return self.outage[1]
         fault = self.weather.one_of(kinds.SQUEUE) if self.attended else ""
         if fault == "squeue hangs":
             yield self._hanging(limited)
             return Reply(124)
         queue = self.queue()
-        if fault == "squeue fails":
-            return Reply(1, "", self.dice.choice((DOWN, "")))
+        if fault in ("squeue fails", "squeue complains"):  # and goes on like that for a while
+            said = self.dice.choice((DOWN, ""))
+            reply = Reply(1, "", said) if fault == "squeue fails" else Reply(0, "", DOWN)
+            self.outage = self.now + self.patience * self.dice.random(), reply
+            return reply
         if fault == "squeue lies":
             self._keep_back(queue)
         if self.attended:
@@ -174,8 +180,6 @@ class FaultyCluster(FakeCluster):
         lines = "".join(self.line(job, shape) for job in queue)
         if fault == "squeue cut":
             return Reply(141, lines[: self.dice.randrange(len(lines) + 1)])
-        if fault == "squeue complains":
-            return Reply(0, self.dice.choice((lines, "")), DOWN)
         return Reply(0, lines)
 
     def _keep_back(self, queue: list[Submitted]) -> None:
@@ -272,7 +276,8 @@ class FaultyHost(FakeHost):
             if shell.pid not in self.cluster.shells or self.cluster.clock.time > end:
                 self.cluster.detach(shell)
                 raise CouldNotAsk("no answer in time")
-            if step == when and fault != "slow":
+            at_work = shell.doing and self.dice.random() < 0.2
+            if fault not in ("", "slow") and (step == when or at_work):
                 self._cut(shell, fault)
         self.cluster.gone(shell)
 

@@ -34,7 +34,16 @@ class Mutant:
         (copy / self.file).write_text(text.replace(self.old, self.new))
 
 
-FILES = "*(f\"t {n} {quoting.path(name)}\" for n, name in enumerate(self.files)),\n"
+QUEUE = """\
+            "echo @queue",
+            _ask(self.dialect.query(self.jobids)),
+            f"echo @tokens\\n{_ask(tokens)}" if tokens else "",
+"""
+FILES = """\
+            # a network file system shows a new file sooner to whoever reads its folder
+            *(f"ls {quoting.path(folder)} >/dev/null 2>&1" for folder in self._folders()),
+            *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.files)),
+"""
 OBSERVE = "test_observation.py::"
 
 MUTANTS = [
@@ -147,7 +156,8 @@ MUTANTS = [
         "remote/submission.py",
         'rm -f "$4" && ',
         "",
-        OBSERVE + "test_an_earlier_attempts_marker_is_removed_before_the_submission_and_never_after",
+        OBSERVE
+        + "test_an_earlier_attempts_marker_is_removed_before_the_submission_and_never_after",
     ),
     # absence must be proven
     Mutant(
@@ -172,8 +182,8 @@ MUTANTS = [
     Mutant(
         "marker read after the queue",
         "remote/observation.py",
-        '"echo @queue",\n            _ask(self.dialect.query(self.jobids)),\n',
-        FILES + '"echo @queue",\n_ask(self.dialect.query(self.jobids)),\n*[],\n',
+        QUEUE + FILES,
+        FILES + QUEUE,
         OBSERVE + "test_the_queue_is_looked_at_before_the_files",
     ),
     Mutant(
@@ -193,6 +203,7 @@ MUTANTS = [
         "remote/framing.py",
         '            end = lines.index(f"end {self.nonce}", begin)\n',
         '            end = [*lines, f"end {self.nonce}"].index(f"end {self.nonce}", begin)\n',
+        OBSERVE + "test_an_answer_cut_at_any_byte_is_never_a_look",
     ),
     # kill
     Mutant(

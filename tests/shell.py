@@ -69,7 +69,9 @@ def _complete(script: str) -> bool:
 class Shell:
     """One process that runs one script. `out` is what it wrote to its stdout so far."""
 
-    def __init__(self, cluster: FakeCluster, script: str, pid: int = 1, node: str = "login") -> None:
+    def __init__(
+        self, cluster: FakeCluster, script: str, pid: int = 1, node: str = "login"
+    ) -> None:
         self.cluster, self.script, self.pid, self.node = cluster, script, pid, node
         self.out: list[str] = []
         self.functions: dict[str, str] = {}
@@ -246,4 +248,3 @@ class Shell:
             self.cluster.claims[token] = Claim(err="killed before it was submitted\n", code=1)
             self.cluster.note("void", token)
         yield from self._tell(token)
-

@@ -1,4 +1,4 @@
-"""The trials find each safeguard that is taken away (see mutants.py, and the table in DESIGN.md)."""
+"""The trials find each safeguard that is taken away: see mutants.py, and DESIGN.md for why."""
 
 from __future__ import annotations
 

@@ -109,7 +109,9 @@ class Tree:
     def scan(self) -> trees_on_disk.Tree:
         """What tree.scan finds; in a history only markers come and go."""
         was = self.scanned
-        markers = {j.marker for j in was.jobs.values() if (os.path.exists(f"{self.folder}/{j.marker}"))}
+        markers = {
+            j.marker for j in was.jobs.values() if (os.path.exists(f"{self.folder}/{j.marker}"))
+        }
         return trees_on_disk.Tree(
             dict(was.jobs), dict(was.scripts), dict(was.dependencies), markers, []
         )
@@ -374,5 +376,7 @@ def main(argv: list[str]) -> int:
 
 if __name__ == "__main__":
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets belongs to the seed
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
+        os.execve(
+            sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"}
+        )
     sys.exit(main(sys.argv[1:]))

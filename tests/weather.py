@@ -1,4 +1,4 @@
-"""Which faults happen in a history: thrown with dice, a few kinds at a time, until they are spent."""
+"""Which faults happen in a history: by dice, a few kinds at a time, until they are spent."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ class Weather:
         self.rates = {k: dice.choice((0.03, 0.1, 0.4)) for k in KINDS if dice.random() < share}
         if not LATE_MARKERS:
             self.rates.pop("marker late", None)
+        if "person kills" in self.rates:  # there are not many waits to do it in
+            self.rates["person kills"] = 0.4
         self.left = dice.randint(1, 12)
         self.dead: Died | None = None  # the monitor's process, of this
         self.full_until = 0.0
