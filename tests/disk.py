@@ -1,8 +1,8 @@
 """The disk under a run folder: what of it survives a power cut, and faults while it is written.
 
-Each effect on a file asks the Weather first, which may raise: OSError (no room), or Died. Durable is
-the content of a file at its last fsync, and the names in a folder at the last fsync of that folder.
-At a power cut each later change of a name is kept or lost by a throw of dice.
+Each effect on a file asks the Weather first, which may raise: OSError (no room), or Died. Durable
+is the content of a file at its last fsync, and the names in a folder at the last fsync of that
+folder. At a power cut each later change of a name is kept or lost by a throw of dice.
 """
 
 from __future__ import annotations

@@ -22,23 +22,21 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from checker import Checker, Violation, demand
 from disk import Died, Disk, PowerCut
 from fake import FakeClock, FakeJob
 from faults import FaultyCluster, FaultyHost
+from shapes import MID, SHAPES, Tree, defaults
 from weather import Weather
 
 from jobauto import lock
 from jobauto import loop as loops
 from jobauto import run as runs
-from jobauto import tree as trees_on_disk
+from jobauto import tree as found_trees
 from jobauto.actions import kill as killing
 from jobauto.errors import RemoteError
-from jobauto.model import Job
 from jobauto.run import Run
 from jobauto.settings import Settings
 from jobauto.start import prepare
@@ -47,99 +45,6 @@ DAY = 86400.0
 LONGEST = 60 * DAY, 3000  # no history takes so long, or so many waits, unless something hangs
 CHUNK = 50
 DEFAULT = 2000
-
-CHAIN = ["a", "it's odd/$(touch x)", "-dash"]
-Needs = dict[str, list[str]]  # job -> the lines of its dependency file
-
-
-def chains() -> Needs:
-    """Three jobs one after the other, in folders with odd names."""
-    needs: Needs = {}
-    for folder in CHAIN:
-        needs |= {f"{folder}/qsub.{n}": [f"qsub.finished.{n - 1}"] if n else [] for n in range(3)}
-    return needs
-
-
-MID = {"c;d/mid": "c;d/qsub.0"}
-
-
-def across() -> Needs:
-    """Jobs that wait for other folders, and for a file that a job writes in mid-run."""
-    return {
-        "a b/qsub.lda": [],
-        "a b/qsub.gw": ["qsub.finished.lda"],
-        "c;d/qsub.0": ["../a b/qsub.finished.lda"],
-        "c;d/qsub.1": ["mid", "../a b/qsub.finished.gw"],
-        "qsub.all": ["c;d/qsub.finished.0", "c;d/qsub.finished.1"],
-        "é#/qsub.0": [],
-    }
-
-
-def single() -> Needs:
-    """Jobs that need nothing."""
-    return {f"m{n} & co/qsub.0": [] for n in range(5)}
-
-
-@dataclass
-class Tree:
-    """One init tree, made once and used by many histories."""
-
-    folder: Path
-    needs: Needs
-    memory: bytes  # of run.json
-    scanned: trees_on_disk.Tree
-
-    @classmethod
-    def make(cls, base: Path, needs: Needs) -> Tree:
-        init = base / "init"
-        for name, lines in needs.items():
-            job = Job.from_name(name)
-            (init / name).parent.mkdir(parents=True, exist_ok=True)
-            (init / name).write_text("#!/bin/sh\n")
-            (init / job.dependency).write_text("".join(f"{line}\n" for line in lines))
-        chosen = Settings.model_construct(**{**_defaults(), "ldir": base})
-        found, _, _ = runs.check(init)
-        run = runs.plan(chosen, base / "20270115_080000")
-        run.settings = {}  # short, as it is written often
-        run.id, run.scheduler, run.rdir = "5eed", "slurm", "/remote/it's a run/$(date)"
-        runs.create(chosen, run, found)
-        memory = (run.private / "run.json").read_bytes()
-        return cls(run.folder, needs, memory, trees_on_disk.scan(run.folder))
-
-    def scan(self) -> trees_on_disk.Tree:
-        """What tree.scan finds; in a history only markers come and go."""
-        was = self.scanned
-        markers = {
-            j.marker for j in was.jobs.values() if (os.path.exists(f"{self.folder}/{j.marker}"))
-        }
-        return trees_on_disk.Tree(
-            dict(was.jobs), dict(was.scripts), dict(was.dependencies), markers, []
-        )
-
-    def reset(self) -> None:
-        """As it was before the first history."""
-        own = [entry.path for entry in os.scandir(self.folder) if entry.is_file()]
-        own += [entry.path for entry in os.scandir(self.folder / ".jobauto") if entry.is_file()]
-        mine = {str(self.folder / Job.from_name(name).name) for name in self.needs}
-        mine |= {str(self.folder / Job.from_name(name).dependency) for name in self.needs}
-        for path in set(own) - mine:
-            os.unlink(path)
-        for name in self.needs:
-            (self.folder / Job.from_name(name).marker).unlink(missing_ok=True)
-        (self.folder / ".jobauto" / "run.json").write_bytes(self.memory)
-
-    def files(self) -> Needs:
-        """Job to the files of the run that it needs."""
-        return {
-            name: [os.path.normpath(os.path.join(os.path.dirname(name), line)) for line in lines]
-            for name, lines in self.needs.items()
-        }
-
-
-@functools.cache
-def _defaults() -> dict[str, Any]:
-    fields = Settings.model_fields.items()
-    return {n: f.get_default(call_default_factory=True) for n, f in fields if not f.is_required()}
 
 
 class PersonKills(BaseException):
@@ -158,7 +63,7 @@ class Trial:
         self.disk = Disk(self.tree.folder, self.weather)
         self.interval = dice.choice((10.0, 10.0, 60.0, 600.0))
         options = {"maxqsub": dice.randint(1, 5), "retries": dice.choice((0, 0, 1, 2))}
-        self.chosen = Settings.model_construct(**{**_defaults(), **options})
+        self.chosen = Settings.model_construct(**{**defaults(), **options})
         self.checker = Checker(self.tree.files(), MID, options["maxqsub"], self._intents)
         slots = dice.choice((1, 100))
         self.cluster = FaultyCluster(self.clock, self.weather, self.checker, slots)
@@ -234,7 +139,8 @@ class Trial:
 
     def _pause(self, seconds: float) -> None:
         weather = self.weather
-        if weather.strikes("person kills"):
+        doubt = any(job.token in self.checker.doubts for job in self.cluster.queue())
+        if weather.strikes("person kills") or (doubt and weather.strikes("person kills in doubt")):
             raise PersonKills
         if weather.strikes("clock jumps"):
             self.clock.skew += self.dice.choice((-1, 1)) * self.dice.uniform(1000, 5 * DAY)
@@ -295,10 +201,9 @@ def prepared(folder: Path) -> list[Tree]:
     lock.terminate = lambda private, patience=10.0: None  # type: ignore[assignment]
     lock.held = lambda private, date, wait=0: nullcontext()  # type: ignore
     killing.host_of = lambda run, runner, mirrored: runner  # type: ignore
-    shapes = (chains(), across(), single())
-    made = [Tree.make(folder / str(number), needs) for number, needs in enumerate(shapes)]
+    made = [Tree.make(folder / str(number), shape()) for number, shape in enumerate(SHAPES)]
     by_folder = {tree.folder: tree for tree in made}
-    trees_on_disk.scan = lambda root: by_folder[root].scan()  # type: ignore[assignment]
+    found_trees.scan = lambda root: by_folder[root].scan()  # type: ignore[assignment]
     return made
 
 

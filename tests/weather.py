@@ -21,7 +21,7 @@ REMOTE = ["remote disk full", "answer not written", "scontrol fails", "scancel s
 # Of the monitor's own machine, and of people
 HERE = ["kill -9", "killed while writing", "power cut", "power cut while writing", "disk full",
         "clock jumps", "suspend"]  # fmt: skip
-PEOPLE = ["person kills", "person renames quelist"]
+PEOPLE = ["person kills", "person kills in doubt", "person renames quelist"]
 KINDS = LINK + SBATCH + SQUEUE + REMOTE + HERE + PEOPLE
 
 LATE_MARKERS = True  # a marker may be seen up to a minute after its job left the queue
@@ -39,8 +39,6 @@ class Weather:
         self.rates = {k: dice.choice((0.03, 0.1, 0.4)) for k in KINDS if dice.random() < share}
         if not LATE_MARKERS:
             self.rates.pop("marker late", None)
-        if "person kills" in self.rates:  # there are not many waits to do it in
-            self.rates["person kills"] = 0.4
         self.left = dice.randint(1, 12)
         self.dead: Died | None = None  # the monitor's process, of this
         self.full_until = 0.0
