@@ -135,7 +135,7 @@ class FaultyCluster(FakeCluster):
             return Reply(1, "", REFUSED)
         if fault == "sbatch hangs" and self.dice.random() < 0.5:
             yield self._hanging(limited)
-        if fault in ("sbatch hangs", "sbatch loses its answer") and self.dice.random() < 0.4:
+        if fault in ("sbatch hangs", "sbatch loses its answer") and self.dice.random() < 0.5:
             self._perhaps_later(name, token)
             reply = Reply()
         else:
@@ -157,7 +157,7 @@ class FaultyCluster(FakeCluster):
         return 60.0 if limited else 20_000.0
 
     def _perhaps_later(self, name: str, token: str) -> None:
-        if kinds.LATE_JOBS and self.dice.random() < 0.5:
+        if kinds.LATE_JOBS and self.dice.random() < 0.8:
             self.at(self.now + self.dice.uniform(0, 50), lambda: self.take(name, token) and None)
 
     def squeue(self, shape: str, limited: bool = True) -> Steps[Reply]:
@@ -276,10 +276,14 @@ class FaultyHost(FakeHost):
             if shell.pid not in self.cluster.shells or self.cluster.clock.time > end:
                 self.cluster.detach(shell)
                 raise CouldNotAsk("no answer in time")
-            at_work = shell.doing and self.dice.random() < 0.2
-            if fault not in ("", "slow") and (step == when or at_work):
+            if fault not in ("", "slow") and (step == when or self._at_work(shell)):
                 self._cut(shell, fault)
         self.cluster.gone(shell)
+
+    def _at_work(self, shell: Shell) -> bool:
+        """Now and then the moment is bad: between a claim's begin and its end."""
+        claim = self.cluster.claims.get(shell.doing)
+        return claim is not None and claim.begun is not None and self.dice.random() < 0.3
 
     def _cut(self, shell: Shell, fault: str) -> None:
         if fault == "login node crashes":

@@ -89,6 +89,7 @@ MUTANTS = [
         "ledger/__init__.py",
         "        attempts.append(self.log, date, lines)\n\n    def settle",
         "        self._closing += lines\n\n    def settle",
+        "test_ledger.py",
     ),
     Mutant(
         "torn line closed off",

@@ -29,6 +29,11 @@ LATE_FILES = False  # the same for other files on which a job depends
 LATE_JOBS = True  # a submission may reach the scheduler up to 50 s after sbatch gave up
 
 
+def _rates(kind: str) -> Sequence[float]:
+    """How likely a fault is where it may happen; jobs are not handed in often."""
+    return (0.1, 0.4) if kind in SBATCH else (0.03, 0.1, 0.4)
+
+
 class Weather:
     """Dice for all that may go wrong. `story` is the history as lines (time, text)."""
 
@@ -36,7 +41,7 @@ class Weather:
         self.clock, self.dice = clock, dice
         self.story: list[tuple[float, str]] = []
         share = dice.choice((0.1, 0.25, 0.5))
-        self.rates = {k: dice.choice((0.03, 0.1, 0.4)) for k in KINDS if dice.random() < share}
+        self.rates = {k: dice.choice(_rates(k)) for k in KINDS if dice.random() < share}
         if not LATE_MARKERS:
             self.rates.pop("marker late", None)
         self.left = dice.randint(1, 12)
