@@ -36,7 +36,7 @@ class Mutant:
 
 QUEUE = """\
             "echo @queue",
-            _ask(self.dialect.query(self.jobids)),
+            _ask(self.dialect.query([quoting.plain(jobid) for jobid in self.jobids])),
             f"echo @tokens\\n{_ask(tokens)}" if tokens else "",
 """
 FILES = """\
@@ -155,7 +155,7 @@ MUTANTS = [
     Mutant(
         "earlier marker removed",
         "remote/submission.py",
-        'rm -f "$4" && ',
+        ' && rm -f "$4"',
         "",
         OBSERVE
         + "test_an_earlier_attempts_marker_is_removed_before_the_submission_and_never_after",
@@ -210,8 +210,8 @@ MUTANTS = [
     Mutant(
         "void claims at a kill",
         "remote/killing.py",
-        '*(f"void {attempt.token}" for attempt',
-        '*(f"report {attempt.token}" for attempt',
+        '*(f"void {quoting.plain(attempt.token)}" for attempt',
+        '*(f"report {quoting.plain(attempt.token)}" for attempt',
     ),
     Mutant(
         "tokens looked up at a kill",

@@ -26,7 +26,7 @@ Steps = Generator[float, None, T]
 _HARMLESS = re.compile(r"[A-Za-z0-9_@%+=:,./ -]*")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"`\\]*\"")
 _TAIL = "; true"
-_PASSED_OVER = ("", "{", "}", "LC_ALL=C;", "exec", "unset", "refused=0")
+_PASSED_OVER = ("", "{", "}", "LC_ALL=C;", "exec", "unset", "refused=0", "eval", "look")
 
 
 class Misquoted(AssertionError):
@@ -105,6 +105,10 @@ class Shell:
         """The lines outside of functions; those inside go to `functions`."""
         lines = iter(self.script.split("\n"))
         for line in lines:
+            if line.endswith("='"):  # a text of several lines
+                while next(lines) != "'":
+                    pass
+                continue
             name, brackets, rest = line.partition("() {")
             if not brackets or not name.isidentifier():
                 yield line
@@ -120,7 +124,7 @@ class Shell:
     def _assign(self, line: str) -> bool:
         if line.startswith("limit="):
             self.limited = "timeout 60" in line
-        return line.startswith(("root=", "claim=", "limit=", "trap "))
+        return line.startswith(("root=", "claim=", "me=", "limit=", "trap "))
 
     def _exit(self, line: str) -> None:
         pass
