@@ -41,6 +41,7 @@ class FaultyCluster(FakeCluster):
         self.listed: set[str] = set()  # JOBIDs in the last answer of squeue
         self.untold: set[str] = set()  # JOBIDs which squeue kept back, and has not shown since
         self.outage = 0.0, Reply()  # until when squeue says the same
+        self.hidden_at: dict[str, float] = {}  # JOBID -> when squeue kept it back last
         self._pids = count(100)
 
     # --- shells ---
@@ -188,6 +189,7 @@ class FaultyCluster(FakeCluster):
             job = self.dice.choice(can)
             queue.remove(job)
             self.untold.add(job.jobid)
+            self.hidden_at[job.jobid] = self.now
             self.weather.tell(f"  squeue keeps {job.jobid} back")
 
     def delivered(self) -> None:

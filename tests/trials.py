@@ -155,7 +155,8 @@ class Trial:
         for shell in self.cluster.shells.values():
             if shell.doing:
                 self.checker.doubt(shell.doing, "killed while its shell ran")
-        queue = [j for j in self.cluster.queue() if j.jobid not in self.cluster.untold]
+        lies = self.cluster.hidden_at  # kill looks once; what it is not shown it leaves unsure
+        queue = [j for j in self.cluster.queue() if lies.get(j.jobid, 0.0) < begun]
         self.checker.killed(queue, begun, unsure)
 
     def _killed(self) -> bool:
