@@ -63,7 +63,7 @@ def words(line: str) -> tuple[str, ...]:
 @lru_cache(8192)
 def _complete(script: str) -> bool:
     """Whether the script is one compound command of which nothing is missing."""
-    return script.endswith("\n}\n") or not script.startswith("{\n")
+    return script.endswith("\nexit 0\n}\n") or not script.startswith("{\n")
 
 
 class Shell:
