@@ -39,7 +39,7 @@ class Handle:
         disk.point("open", self.name)
         new = not os.path.exists(path)
         flags = os.O_RDWR | os.O_CREAT
-        flags |= os.O_APPEND if "a" in mode else os.O_TRUNC
+        flags |= {"a": os.O_APPEND, "w": os.O_TRUNC, "x": os.O_EXCL}[mode[0]]
         self.descriptor = os.open(path, flags, 0o644)
         if new:  # the number of a file that is gone may come again
             disk.contents.pop(os.fstat(self.descriptor).st_ino, None)
@@ -130,7 +130,7 @@ class Disk:
         return isinstance(path, str | Path) and os.path.dirname(path) in self.folders
 
     def open(self, path: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
-        if not self._inside(path) or mode[0] not in "wa":
+        if not self._inside(path) or mode[0] not in "wax":
             return _real["open"](path, mode, *rest, **options)
         return Handle(self, str(path), mode)
 
