@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 TRY    := try
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lab lab-down bench rounds check format clean
+.PHONY: help install run test trials lab lab-down bench rounds check format clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,6 +28,9 @@ run: install  ## make a small tree and run it on this machine (takes seconds)
 
 test: $(VENV)/.dev  ## all tests for which there are the parts (see lab)
 	$(BIN)/python -m pytest
+
+trials: $(VENV)/.dev  ## random histories of whole runs (N=100000), or one again (SEED=123)
+	PYTHONPATH=. $(BIN)/python tests/trials.py $(if $(SEED),--seed $(SEED),$(if $(N),--number $(N)))
 
 lab:  ## start a real sshd, Slurm and Grid Engine here (Debian 12, root)
 	lab/up

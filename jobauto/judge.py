@@ -107,7 +107,7 @@ class Judge:
             return Verdict("finished")
         if (claim.alive and not claim.answered) or not seen.tokens_known:
             return Verdict(absence=before)
-        if not self._proven(absence, 0.0 if _refused(claim, self.dialect) else self.patience.lost):
+        if not self._proven(absence, 0.0 if refused(claim, self.dialect) else self.patience.lost):
             return Verdict(absence=absence)
         return _given_up(claim, self.dialect)
 
@@ -119,7 +119,7 @@ def _said(claim: Claim) -> str:
     return claim.err + claim.out
 
 
-def _refused(claim: Claim, dialect: Dialect) -> bool:
+def refused(claim: Claim, dialect: Dialect) -> bool:
     """The scheduler itself said no, clearly."""
     clear = claim.answered and claim.exit_code not in (0, TIMED_OUT)
     return clear and not dialect.lost.search(_said(claim))

@@ -1,35 +1,36 @@
 """A cluster that exists only in memory: injected time, Slurm's accent, and faults on request.
 
-FakeHost understands the same requests as a real host and answers them in the same text, so that
-everything from the framing to the dialect is the real thing.
+FakeHost lets a Shell walk the real script of each request, and what it printed is read by the
+real code: everything from the quoting to the dialect is the real thing.
 """
 
 from __future__ import annotations
 
+import heapq
 import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from shell import Claim, Reply, Shell, Steps
+
 from jobauto.clock import Clock
 from jobauto.errors import CouldNotAsk, NoConnection
-from jobauto.model import Attempt
+from jobauto.model import Attempt, Job
 from jobauto.remote.framing import Answer
-from jobauto.remote.killing import Kill
-from jobauto.remote.observation import Observe
-from jobauto.remote.probe import FindMarkers, Probe
-from jobauto.remote.submission import REFUSALS, Submit
 
 
 class FakeClock(Clock):
-    """Time that passes only when told to."""
+    """Time that passes only when told to. `skew`: how wrong the wall clock is."""
 
     def __init__(self) -> None:
         self.time = 1_800_000_000.0
+        self.skew = 0.0
 
     def now(self) -> float:
-        return self.time
+        return self.time + self.skew
 
     def elapsed(self) -> float:
         return self.time
@@ -46,6 +47,9 @@ class FakeJob:
     succeeds: bool = True
     writes: dict[float, str] = field(default_factory=dict)
     refuse: str = ""  # what sbatch says instead of a JOBID
+    waits: float = 0.0  # in the queue before it may start
+    lingers: float = 0.0  # in the queue after its marker
+    requeued: float | None = None  # seconds after its first start at which it goes back
 
 
 @dataclass
@@ -54,59 +58,145 @@ class Submitted:
     name: str
     token: str
     plan: FakeJob
+    taken: float  # when it entered the queue
     started: float | None = None
     ended: float | None = None
+    earliest: float = 0.0  # when it may start
+    marked: bool = False
+    starts: int = 0
+
+    @property
+    def state(self) -> str:
+        if self.marked:
+            return "COMPLETING"
+        return "RUNNING" if self.started is not None else "PENDING"
 
 
 class FakeCluster:
-    """Slots, a queue, files; `plans` maps job names to what they do (default: succeed in 5 s)."""
+    """Slots, a queue, files; `plans` maps job names to what they do (default: succeed in 5 s).
+
+    `files` are the files of the run on the remote, and `root` its folder (None: any will do).
+    `scripts`: the jobs whose scripts are there (None: all).
+    """
 
     def __init__(self, clock: FakeClock, slots: int = 100, limit: int | None = None) -> None:
         self.clock, self.slots, self.limit = clock, slots, limit
+        self.now = clock.time  # goes from event to event up to the clock's time
+        self.root: str | None = None
+        self.scripts: set[str] | None = None
         self.plans: dict[str, FakeJob] = {}
         self.jobs: dict[str, Submitted] = {}
         self.files: set[str] = set()
         self.states: dict[str, str] = {}  # JOBID -> what squeue says of it, if not the usual
-        self.claims: dict[str, tuple[int, str, str] | None] = {}
+        self.claims: dict[str, Claim] = {}
+        self.broken = False
         self.history: list[tuple[float, str, str]] = []  # (time, what, job)
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count()
+        self._advancing = False
+
+    def at(self, time: float, action: Callable[[], None]) -> None:
+        """Let something happen at its time."""
+        heapq.heappush(self._events, (time, next(self._numbers), action))
 
     def advance(self) -> None:
         """Let everything happen that is due by now, in order of time."""
-        while self._step():
-            pass
+        self._advancing = True
+        while self._events and self._events[0][0] <= self.clock.time:
+            time, _, action = heapq.heappop(self._events)
+            self.now = max(self.now, time)
+            action()
+        self._advancing = False
+        self.now = self.clock.time
 
-    def _step(self) -> bool:
-        now = self.clock.now()
-        running = [j for j in self.jobs.values() if j.started is not None and j.ended is None]
-        due = [j for j in running if (j.started or 0) + j.plan.seconds <= now]
-        for job in running:
-            for after, file in job.plan.writes.items():
-                if (job.started or 0) + after <= now:
-                    self.files.add(posixpath.join(posixpath.dirname(job.name), file))
-        if due:
-            self._end(min(due, key=lambda j: (j.started or 0) + j.plan.seconds))
-            return True
-        waiting = [j for j in self.jobs.values() if j.started is None and j.ended is None]
-        if waiting and len(running) < self.slots:
-            waiting[0].started = now
-            self.history.append((now, "run", waiting[0].name))
-            return True
+    def note(self, what: str, name: str) -> None:
+        """Remember what really happened."""
+        self.history.append((self.now, what, name))
+
+    def exists(self, path: str) -> bool:
+        return path in self.files
+
+    def remove(self, path: str) -> None:
+        self.files.discard(path)
+
+    def is_folder(self, path: str) -> bool:
+        folders = {Job.from_name(name).folder or "." for name in self.scripts or ()}
+        return self.scripts is None or path in folders
+
+    def is_alive(self, pid: int, node: str) -> bool | None:
+        """Whether a shell of an earlier request still runs; None: cannot be told from `node`."""
         return False
 
-    def _end(self, job: Submitted) -> None:
-        job.ended = (job.started or 0) + job.plan.seconds
-        folder, script = posixpath.split(job.name)
-        if job.plan.succeeds:
-            self.files.add(posixpath.join(folder, script.replace("qsub.", "qsub.finished.", 1)))
-        self.history.append((job.ended, "done" if job.plan.succeeds else "died", job.name))
-
-    def state(self, job: Submitted) -> str:
-        """What squeue says of a job."""
-        usual = "PENDING" if job.started is None else "RUNNING"
-        return self.states.get(job.jobid, usual)
+    def disk_is_full(self, token: str = "") -> bool:
+        """Whether a small file cannot be written (the answer on `token`, if given)."""
+        return False
 
     def queue(self) -> list[Submitted]:
         return [j for j in self.jobs.values() if j.ended is None]
+
+    def take(self, name: str, token: str) -> str:
+        """A job enters the queue; its JOBID."""
+        self.now = self.now if self._advancing else self.clock.time
+        jobid = str(1001 + len(self.jobs))
+        plan = self.plans.get(name, FakeJob())
+        job = self.jobs[jobid] = Submitted(jobid, name, token, plan, self.now)
+        job.earliest = self.now + plan.waits
+        self.note("submit", name)
+        self.at(job.earliest, self._start_waiting)
+        self._start_waiting()
+        return jobid
+
+    def _start_waiting(self) -> None:
+        queue = self.queue()
+        free = self.slots - sum(j.started is not None for j in queue)
+        for job in queue:
+            if free > 0 and job.started is None and job.earliest <= self.now:
+                self._start(job)
+                free -= 1
+
+    def _start(self, job: Submitted) -> None:
+        job.started, job.starts = self.now, job.starts + 1
+        self.note("run", job.name)
+        number, plan = job.starts, job.plan
+
+        def later(seconds: float, action: Callable[[Submitted], None]) -> None:
+            # what belongs to an earlier start does not happen
+            now_or_never = lambda: job.starts == number and not job.ended and action(job)  # noqa: E731
+            self.at(self.now + seconds, now_or_never)
+
+        if plan.requeued is not None and number == 1:
+            later(min(plan.requeued, plan.seconds), self._requeue)
+            return
+        for seconds, file in plan.writes.items():
+            path = posixpath.join(posixpath.dirname(job.name), file)
+            later(seconds, lambda _job, path=path: self.write(path))  # type: ignore[misc]
+        if plan.succeeds:
+            later(plan.seconds, self._mark)
+        later(plan.seconds + plan.lingers, self._end)
+
+    def _requeue(self, job: Submitted) -> None:
+        job.started, job.earliest = None, self.now + 1
+        self.at(job.earliest, self._start_waiting)
+
+    def write(self, path: str) -> None:
+        """A job writes a file."""
+        self.files.add(path)
+
+    def _mark(self, job: Submitted) -> None:
+        job.marked = True
+        self.write(Job.from_name(job.name).marker)
+
+    def _end(self, job: Submitted) -> None:
+        job.ended = self.now
+        self.note("done" if job.plan.succeeds else "died", job.name)
+        self._start_waiting()
+
+    def sbatch(self, name: str, token: str, limited: bool = True) -> Steps[Reply]:
+        """Hand in a job; `limited`: a hanging program is ended after a minute."""
+        yield from ()
+        if self.scripts is not None and name not in self.scripts:
+            return Reply(1, "", f"sbatch: error: Unable to open file {name}\n")
+        return Reply(*self.submit(Attempt(Job.from_name(name), 0, token)))
 
     def submit(self, attempt: Attempt) -> tuple[int, str, str]:
         """What sbatch does: exit status, stdout, stderr."""
@@ -116,11 +206,39 @@ class FakeCluster:
             return 1, "", plan.refuse
         if self.limit is not None and len(self.queue()) >= self.limit:
             return 1, "", "sbatch: error: AssocMaxSubmitJobLimit\n"
-        jobid = str(1001 + len(self.jobs))
-        self.jobs[jobid] = Submitted(jobid, name, attempt.token, plan)
-        self.history.append((self.clock.now(), "submit", name))
-        self.advance()
-        return 0, f"{jobid}\n", ""
+        return 0, self.take(name, attempt.token) + "\n", ""
+
+    def squeue(self, shape: str, limited: bool = True) -> Steps[Reply]:
+        yield from ()
+        if self.broken:
+            error = "slurm_load_jobs error: Unable to contact slurm controller\n"
+            return Reply(1, "", error)
+        return Reply(0, "".join(self.line(job, shape) for job in self.queue()))
+
+    def line(self, job: Submitted, shape: str) -> str:
+        """A job in squeue's answer, in the shape of its -o."""
+        state = self.states.get(job.jobid, job.state)
+        filled = shape.replace("%i", job.jobid).replace("%T", state)
+        return filled.replace("%k", job.token or "(null)").replace("%r", "None") + "\n"
+
+    def scontrol(self, jobid: str) -> Steps[Reply]:
+        yield from ()
+        job = self.jobs.get(jobid)
+        if job is None:
+            return Reply(1, "", "slurm_load_jobs error: Invalid job id specified\n")
+        code = 0 if job.plan.succeeds else 3
+        state = job.state if job.ended is None else "FAILED" if code else "COMPLETED"
+        return Reply(0, f"JobId={jobid} JobState={state} ExitCode={code}:0\n")
+
+    def scancel(self, jobids: Sequence[str]) -> Steps[Reply]:
+        yield from ()
+        for jobid in jobids:
+            job = self.jobs[jobid]
+            if job.ended is None:
+                job.ended = self.now
+                self.note("kill", job.name)
+        self._start_waiting()
+        return Reply()
 
     def submitted(self) -> list[str]:
         """Job names in the order of submission."""
@@ -129,7 +247,8 @@ class FakeCluster:
 
 class FakeHost:
     """Answers requests from a FakeCluster. `faults` holds what is to go wrong, first one next:
-    'refuse' (no link), 'cut' (all done, answer lost in the middle), 'broken' (scheduler down)."""
+    'refuse' (no link), 'hang' (no answer, nothing done), 'cut' (all done, answer lost in the
+    middle), 'broken' (scheduler down)."""
 
     name = "fake"
 
@@ -172,80 +291,16 @@ class FakeHost:
             raise NoConnection("no link to fake")
         if fault == "hang":
             raise CouldNotAsk("no answer in time")
-        body = getattr(self, "_" + type(request).__name__.lower())(request, fault)
-        nonce = request.frame.nonce
-        text = f"banner of the day\nbegin {nonce}\n{body}end {nonce}\n"
+        self.cluster.broken = fault == "broken"
+        shell = Shell(self.cluster, request.script())
+        for seconds in shell.steps:
+            self.clock_on(seconds)
+        text = f"banner of the day\n{shell.text}"
         if fault == "cut":
-            text = text[: text.index(f"end {nonce}") - 3]
+            text = text[: text.rindex("end ") - 3]
         return request.read(Answer(0, text, ""))
 
-    def _probe(self, request: Probe, fault: str) -> str:
-        return f"@has slurm\n@has rsync\n@host\no fake\nr 0\n@folder\no {request.folder}\nr 0\n"
-
-    def _findmarkers(self, request: FindMarkers, fault: str) -> str:
-        found = sorted(f for f in self.cluster.files if "qsub.finished." in f)
-        return "@markers\n" + "".join(f"o ./{f}\n" for f in found) + "r 0\n"
-
-    def _observe(self, request: Observe, fault: str) -> str:
-        lines = self._queue(fault)
-        for number, name in enumerate(request.files):
-            if name in self.cluster.files:
-                lines.append(f"@t {number}")
-        for attempt in request.doubtful:
-            lines += self._report(attempt.token)
-        for suspect in request.suspects:
-            job = self.cluster.jobs[suspect.jobid]
-            code = 0 if job.plan.succeeds else 3
-            state = "COMPLETED" if job.plan.succeeds else "FAILED"
-            lines += [f"@ending {suspect.jobid}", f"o JobState={state} ExitCode={code}:0", "r 0"]
-            lines += [f"@tail {suspect.jobid}", "o it broke", "r 0"]
-        return "".join(f"{line}\n" for line in lines)
-
-    def _queue(self, fault: str) -> list[str]:
-        if fault == "broken":
-            return ["@queue", "e slurm_load_jobs error: Unable to contact slurm controller", "r 1"]
-        words = [
-            f"o {j.jobid}|{self.cluster.state(j)}|{j.token}|None" for j in self.cluster.queue()
-        ]
-        return ["@queue", *words, "", "e ", "r 0"]
-
-    def _submit(self, request: Submit, fault: str) -> str:
-        lines, refused = [], 0
-        for attempt in request.attempts:
-            if attempt.token not in self.cluster.claims and refused < REFUSALS:
-                folder, script = posixpath.split(attempt.job.name)
-                marker = script.replace("qsub.", "qsub.finished.", 1)
-                self.cluster.files.discard(posixpath.join(folder, marker))
-                answer = self.cluster.submit(attempt)
-                self.cluster.claims[attempt.token] = answer
-                refused = refused + 1 if answer[0] else 0
-            lines += self._report(attempt.token)
-        return "".join(f"{line}\n" for line in lines)
-
-    def _report(self, token: str) -> list[str]:
-        if token not in self.cluster.claims:
-            return [f"@noclaim {token}"]
-        lines = [f"@claim {token}"]
-        answer = self.cluster.claims[token]
-        if answer is not None:
-            code, out, err = answer
-            lines += [f"o {line}" for line in out.splitlines()]
-            lines += [f"e {line}" for line in err.splitlines()] + [f"r {code}"]
-        return [*lines, f"@begun {token}", f"@dead {token}"]
-
-    def _kill(self, request: Kill, fault: str) -> str:
-        lines = []
-        for attempt in request.doubtful:
-            self.cluster.claims.setdefault(
-                attempt.token, (1, "", "killed before it was submitted\n")
-            )
-            lines += self._report(attempt.token)
-        lines.append("@kill")
-        for jobid in request.jobids:
-            job = self.cluster.jobs[jobid]
-            if job.ended is None:
-                job.ended = self.cluster.clock.now()
-                self.cluster.history.append((job.ended, "kill", job.name))
-        lines += self._queue(fault)
-        lines += [f"@t {n}" for n, f in enumerate(request.markers) if f in self.cluster.files]
-        return "".join(f"{line}\n" for line in lines)
+    def clock_on(self, seconds: float) -> None:
+        """Time passes on the remote."""
+        self.cluster.clock.sleep(seconds)
+        self.cluster.advance()

@@ -8,7 +8,7 @@ from pathlib import Path
 from jobauto import lock
 from jobauto.clock import Clock
 from jobauto.host import Host, Runner
-from jobauto.judge import accepted
+from jobauto.judge import accepted, refused
 from jobauto.ledger import Entry, Ledger
 from jobauto.lock import Holder
 from jobauto.model import InQueue, Queued
@@ -75,7 +75,7 @@ def _kill_all(run: Run, ledger: Ledger, host: Host, clock: Clock, outcome: Outco
         if entry.jobid in alive:
             outcome.left.append(entry.job.name)
         else:
-            _settle(entry, ledger, answer, clock.date(), outcome)
+            _settle(entry, run, ledger, answer, clock.date(), outcome)
     for jobid in list(ledger.lingering):
         ledger.left(jobid)
 
@@ -109,17 +109,26 @@ def _ask(run: Run, ledger: Ledger, host: Host, others: set[str]) -> Killed:
 
 
 def _late(run: Run, entry: Entry, answer: Killed) -> str | None:
-    claim = answer.claims.get(entry.attempt.token) if entry.attempt else None
+    """The JOBID of an attempt in doubt: by its token in the queue, or by what its claim holds."""
+    assert entry.attempt
+    token = entry.attempt.token
+    for line in answer.queue.values():
+        if line.token == token:
+            return line.jobid
+    claim = answer.claims.get(token)
     return accepted(claim, DIALECTS[run.scheduler]) if claim else None
 
 
-def _settle(entry: Entry, ledger: Ledger, answer: Killed, date: str, outcome: Outcome) -> None:
+def _settle(
+    entry: Entry, run: Run, ledger: Ledger, answer: Killed, date: str, outcome: Outcome
+) -> None:
     name = entry.job.name
     claim = answer.claims.get(entry.attempt.token) if entry.attempt else None
-    if entry.jobid and entry.job.marker in answer.markers:
+    begun = entry.jobid or (claim and claim.begun)  # so the marker is of this attempt
+    if begun and entry.job.marker in answer.markers:
         ledger.settle(name, "finished", date, left=entry.jobid not in answer.queue)
         outcome.finished.append(name)
-    elif not entry.jobid and (claim is None or not claim.answered):
+    elif not entry.jobid and not (claim and refused(claim, DIALECTS[run.scheduler])):
         ledger.settle(name, "unsure", date, "killed-while-being-submitted")
         outcome.unsure.append(name)
     else:

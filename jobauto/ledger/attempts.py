@@ -59,15 +59,14 @@ def append(path: Path, date: str, lines: Iterable[Line]) -> None:
     text = "".join(line.text(date) for line in lines)
     if not text:
         return
-    new = not path.exists()
     with open(path, "ab+") as file:
-        if file.seek(0, os.SEEK_END) and _last_byte(file.fileno()) != b"\n":
+        if not file.seek(0, os.SEEK_END):
+            files.flush_folder(path.parent)  # so a log that holds anything has its name on disk
+        elif _last_byte(file.fileno()) != b"\n":
             text = f"{_TORN}\n{text}"  # the line that a crash cut short
         file.write(text.encode("utf-8", "surrogateescape"))
         file.flush()
         os.fsync(file.fileno())
-    if new:
-        files.flush_folder(path.parent)
 
 
 def _last_byte(descriptor: int) -> bytes:

@@ -1,0 +1,297 @@
+"""The cluster and the link to it when things go wrong, as the Weather has it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import weather as kinds
+from checker import Checker
+from disk import Died, PowerCut
+from fake import FakeClock, FakeCluster, FakeHost, Submitted
+from shell import Reply, Shell, Steps
+from weather import Weather
+
+from jobauto import tree
+from jobauto.errors import CouldNotAsk, NoConnection
+from jobauto.remote.framing import Answer
+
+TIMED_OUT = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n"
+LIMIT = "sbatch: error: AssocMaxSubmitJobLimit\n"
+REFUSED = "sbatch: error: Batch job submission failed: Invalid account specified\n"
+DOWN = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"
+
+
+class FaultyCluster(FakeCluster):
+    """Shells are processes of their own here: one whose connection is cut goes on by itself."""
+
+    def __init__(self, clock: FakeClock, weather: Weather, checker: Checker, slots: int) -> None:
+        super().__init__(clock, slots)
+        self.weather, self.checker = weather, checker
+        self.dice: random.Random = weather.dice
+        self.nodes = self.dice.choice((["login1"], ["login1"], ["login1", "login2"]))
+        self.pace = self.dice.choice((0.0, 0.1, 2.0))  # seconds between two lines of a script
+        self.patience = 10.0  # about how long shells are delayed
+        self.shells: dict[int, Shell] = {}
+        self.hidden: dict[str, float] = {}  # file -> time from which it is seen
+        self.attended = False  # somebody waits for the answer of the shell that runs now
+        self.listed: set[str] = set()  # JOBIDs in the last answer of squeue
+        self.untold: set[str] = set()  # JOBIDs which squeue kept back, and has not shown since
+        self.outage = 0.0, Reply()  # until when squeue says the same
+        self.hidden_at: dict[str, float] = {}  # JOBID -> when squeue kept it back last
+        self._pids = count(100)
+
+    # --- shells ---
+
+    def start(self, script: str) -> Shell:
+        shell = Shell(self, script, next(self._pids), self.dice.choice(self.nodes))
+        self.shells[shell.pid] = shell
+        return shell
+
+    def pause(self) -> float:
+        return self.dice.random() * self.pace
+
+    def detach(self, shell: Shell) -> None:
+        """Its connection is gone: it goes on alone, sooner or later."""
+        claim = self.claims.get(shell.doing)
+        if shell.doing and claim and (claim.begun is None or len(self.nodes) > 1):
+            self.checker.doubt(shell.doing, "nobody can see whether its shell still runs")
+        if not shell.outlives_connection:
+            self.shells.pop(shell.pid, None)
+            return
+        delay = self.patience * self.dice.choice((0.1, 1, 10)) * self.dice.random()
+        self.weather.tell(f"  shell {shell.pid} goes on alone in {delay:.0f} s")
+        self.at(self.now + delay, lambda: self._go_on(shell))
+
+    def _go_on(self, shell: Shell) -> None:
+        if shell.pid not in self.shells:
+            return
+        seconds = next(shell.steps, None)
+        if seconds is None:
+            self.gone(shell)
+        else:
+            self.at(self.now + seconds + self.pause(), lambda: self._go_on(shell))
+
+    def gone(self, shell: Shell) -> None:
+        self.shells.pop(shell.pid, None)
+
+    def crash(self) -> None:
+        """The login node goes down, and all shells with it."""
+        for shell in self.shells.values():
+            if shell.doing:
+                self.checker.doubt(shell.doing, "its shell died")
+        self.shells.clear()
+
+    def is_alive(self, pid: int, node: str) -> bool | None:
+        shell = self.shells.get(pid)
+        if shell and shell.node != node:
+            return None
+        return shell is not None
+
+    def disk_is_full(self, token: str = "") -> bool:
+        if token:
+            if not self.weather.strikes("answer not written"):
+                return False
+            self.claims[token].out = ""
+            self.checker.doubt(token, "the scheduler's answer could not be written")
+            return True
+        return self.weather.strikes("remote disk full")
+
+    # --- files and jobs ---
+
+    def exists(self, path: str) -> bool:
+        return path in self.files and self.hidden.get(path, 0.0) <= self.now
+
+    def write(self, path: str) -> None:
+        super().write(path)
+        can = kinds.LATE_FILES or "qsub.finished." in path
+        if can and self.weather.strikes("marker late"):
+            self.hidden[path] = self.now + self.dice.uniform(1, 60)
+
+    def remove(self, path: str) -> None:
+        super().remove(path)
+        self.hidden.pop(path, None)
+
+    def note(self, what: str, name: str) -> None:
+        super().note(what, name)
+        self.weather.story.append((self.now, f"    {what} {name}"))
+
+    def take(self, name: str, token: str) -> str:
+        self.checker.before_submission(name, token, list(self.jobs.values()), self.files)
+        jobid = super().take(name, token)
+        self.checker.submitted(self.jobs[jobid])
+        return jobid
+
+    # --- the scheduler's programs ---
+
+    def sbatch(self, name: str, token: str, limited: bool = True) -> Steps[Reply]:
+        fault = self.weather.one_of(kinds.SBATCH)
+        if fault == "limit":
+            return Reply(1, "", LIMIT)
+        if fault == "refused":
+            self.checker.refused.add(token)
+            return Reply(1, "", REFUSED)
+        if fault == "sbatch hangs" and self.dice.random() < 0.5:
+            yield self._hanging(limited)
+        if fault in ("sbatch hangs", "sbatch loses its answer") and self.dice.random() < 0.5:
+            self._perhaps_later(name, token)
+            reply = Reply()
+        else:
+            reply = yield from super().sbatch(name, token, limited)
+        if reply.code or not fault:
+            return reply
+        if fault == "sbatch banners":
+            return Reply(0, f"*** welcome ***\n{reply.out}2 of 7 nodes are down\n")
+        self.checker.doubt(token, fault)
+        if fault == "sbatch loses its answer":
+            return Reply(1, "", TIMED_OUT)
+        if fault == "sbatch gives no JOBID":
+            return Reply(0, "", "")
+        yield self._hanging(limited)
+        return Reply(124)
+
+    @staticmethod
+    def _hanging(limited: bool) -> float:
+        return 60.0 if limited else 20_000.0
+
+    def _perhaps_later(self, name: str, token: str) -> None:
+        if kinds.LATE_JOBS and self.dice.random() < 0.8:
+            self.at(self.now + self.dice.uniform(0, 50), lambda: self.take(name, token) and None)
+
+    def squeue(self, shape: str, limited: bool = True) -> Steps[Reply]:
+        if self.now < self.outage[0]:
+            return self.outage[1]
+        fault = self.weather.one_of(kinds.SQUEUE) if self.attended else ""
+        if fault == "squeue hangs":
+            yield self._hanging(limited)
+            return Reply(124)
+        queue = self.queue()
+        if fault in ("squeue fails", "squeue complains"):  # and goes on like that for a while
+            said = self.dice.choice((DOWN, ""))
+            reply = Reply(1, "", said) if fault == "squeue fails" else Reply(0, "", DOWN)
+            self.outage = self.now + self.patience * self.dice.random(), reply
+            return reply
+        if fault == "squeue lies":
+            self._keep_back(queue)
+        if self.attended:
+            self.listed = {job.jobid for job in queue}
+        lines = "".join(self.line(job, shape) for job in queue)
+        if fault == "squeue cut":
+            return Reply(141, lines[: self.dice.randrange(len(lines) + 1)])
+        return Reply(0, lines)
+
+    def _keep_back(self, queue: list[Submitted]) -> None:
+        can = [job for job in queue if job.jobid not in self.untold]
+        if can:
+            job = self.dice.choice(can)
+            queue.remove(job)
+            self.untold.add(job.jobid)
+            self.hidden_at[job.jobid] = self.now
+            self.weather.tell(f"  squeue keeps {job.jobid} back")
+
+    def delivered(self) -> None:
+        """The answer reached the monitor, which knows now that these are there."""
+        self.untold -= self.listed
+
+    def scontrol(self, jobid: str) -> Steps[Reply]:
+        if self.weather.strikes("scontrol fails"):
+            return Reply(1, "", DOWN)
+        return (yield from super().scontrol(jobid))
+
+    def scancel(self, jobids: Sequence[str]) -> Steps[Reply]:
+        if self.weather.strikes("scancel slow"):
+            yield self.dice.uniform(1, 20)
+        return (yield from super().scancel(jobids))
+
+
+class FaultyHost(FakeHost):
+    """The link to a FaultyCluster."""
+
+    cluster: FaultyCluster
+
+    def __init__(self, cluster: FaultyCluster) -> None:
+        super().__init__(cluster, mirrored=True)
+        self.weather, self.dice = cluster.weather, cluster.dice
+
+    def open(self) -> None:
+        if self.weather.strikes("no link"):
+            raise NoConnection("the network is down")
+
+    def push(self, run: Path, folder: str, only: Sequence[str] = ()) -> None:
+        self.weather.may_die()
+        if self.weather.strikes("rsync fails"):
+            raise CouldNotAsk("rsync failed")
+        assert self.cluster.scripts is not None
+        self.cluster.scripts |= tree.scan(run).scripts.keys()
+        self.weather.may_die()
+
+    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> None:
+        for file in sorted(self.cluster.files):
+            if self.weather.strikes("rsync fails"):
+                raise CouldNotAsk("rsync failed")
+            folder, _, name = file.rpartition("/")
+            if name.startswith("qsub.finished.") and (not only or folder in only):
+                (run / file).touch()
+        self.weather.may_die()
+
+    def ask(self, request: Any) -> Any:
+        name = type(request).__name__
+        self.weather.tell(f"ask {name}")
+        self.weather.may_die()
+        self.cluster.advance()
+        if self.weather.strikes("no link"):
+            raise NoConnection("the network is down")
+        script = request.script()
+        if self.weather.strikes("cut while sent"):
+            script = script[: self.dice.randrange(len(script))]
+        shell = self.cluster.start(script)
+        if self.weather.strikes("arrives late"):
+            self.cluster.detach(shell)
+            raise CouldNotAsk("no answer in time")
+        self._attend(shell, request.timeout)
+        text = f"welcome to {shell.node}\n{shell.text}"
+        fault = self.weather.one_of(("answer cut", "answer lost"))
+        if fault:
+            text = text[: self.dice.randrange(len(text))] if fault == "answer cut" else ""
+        self.weather.may_die()
+        found = request.read(Answer(0, text, ""))
+        self.cluster.delivered()
+        return found
+
+    def _attend(self, shell: Shell, timeout: float) -> None:
+        """Wait while the shell works, unless the connection is cut."""
+        fault = self.weather.one_of(("cut", "login node crashes", "slow", "kill -9", "power cut"))
+        when = self.dice.randrange(40) if fault else -1
+        end = self.cluster.clock.time + timeout
+        for step in count():
+            self.cluster.attended = True
+            seconds = next(shell.steps, None)
+            self.cluster.attended = False
+            if seconds is None:
+                break
+            slow = self.dice.uniform(5, 300) if fault == "slow" and step == when else 0.0
+            if seconds or slow or self.cluster.pace:
+                self.clock_on(seconds + slow + self.cluster.pause())
+            if shell.pid not in self.cluster.shells or self.cluster.clock.time > end:
+                self.cluster.detach(shell)
+                raise CouldNotAsk("no answer in time")
+            if fault not in ("", "slow") and (step == when or self._at_work(shell)):
+                self._cut(shell, fault)
+        self.cluster.gone(shell)
+
+    def _at_work(self, shell: Shell) -> bool:
+        """Now and then the moment is bad: between a claim's begin and its end."""
+        claim = self.cluster.claims.get(shell.doing)
+        return claim is not None and claim.begun is not None and self.dice.random() < 0.3
+
+    def _cut(self, shell: Shell, fault: str) -> None:
+        if fault == "login node crashes":
+            self.cluster.crash()
+            raise NoConnection("the login node is down")
+        self.cluster.detach(shell)
+        if fault == "cut":
+            raise NoConnection("the connection is gone")
+        self.weather.die(PowerCut() if fault == "power cut" else Died())

@@ -1,0 +1,242 @@
+"""Each safeguard taken away: which trial finds that it is gone?
+
+A mutant is the package with one text replaced. `trial` is HISTORIES (a random history must fail,
+see trials.py), or the name of the test that must fail. Safeguards that stand behind one another
+cannot be found one by one in histories: there a test of the part proves them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+HISTORIES = "histories"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old` occurs once in `file` of the package, and is replaced by `new`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    trial: str = HISTORIES
+
+    def make(self, package: Path, folder: Path) -> None:
+        """A copy of the package below `folder`, without this safeguard."""
+        copy = folder / package.name
+        shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        text = (copy / self.file).read_text()
+        found = text.count(self.old)
+        assert found == 1, f"{self.name}: its text occurs {found} times in {self.file}"
+        (copy / self.file).write_text(text.replace(self.old, self.new))
+
+
+QUEUE = """\
+            "echo @queue",
+            _ask(self.dialect.query([quoting.plain(jobid) for jobid in self.jobids])),
+            f"echo @tokens\\n{_ask(tokens)}" if tokens else "",
+"""
+FILES = """\
+            # a network file system shows a new file sooner to whoever reads its folder
+            *(f"ls {quoting.path(folder)} >/dev/null 2>&1" for folder in self._folders()),
+            *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.files)),
+"""
+OBSERVE = "test_observation.py::"
+
+MUTANTS = [
+    # what is on the disk here
+    Mutant(
+        "flush of qsub.log",
+        "ledger/attempts.py",
+        "        os.fsync(file.fileno())\n",
+        "",
+    ),
+    Mutant(
+        "flush of the name of qsub.log",
+        "ledger/attempts.py",
+        "            files.flush_folder(path.parent)  #",
+        "            pass  #",
+    ),
+    Mutant(
+        "intent before the submission",
+        "ledger/__init__.py",
+        "        attempts.append(self.log, date, lines)\n        return found\n",
+        "        self._closing += lines\n        return found\n",
+    ),
+    Mutant(
+        "flush of quelist",
+        "ledger/files.py",
+        "            os.fsync(file.fileno())\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "rename into place",
+        "ledger/files.py",
+        'path.with_name(f".{path.name}.new")',
+        "path",
+    ),
+    Mutant(
+        "verdict in quelist before qsub.log closes",
+        "ledger/__init__.py",
+        "        self._look_for_edits()\n        if self._changed:\n",
+        "        attempts.append(self.log, date, self._closing)\n        if self._changed:\n",
+    ),
+    Mutant(
+        "accepted before started",
+        "ledger/__init__.py",
+        "        attempts.append(self.log, date, lines)\n\n    def settle",
+        "        self._closing += lines\n\n    def settle",
+        "test_ledger.py",
+    ),
+    Mutant(
+        "torn line closed off",
+        "ledger/attempts.py",
+        'text = f"{_TORN}\\n{text}"',
+        "pass",
+    ),
+    # at most once
+    Mutant(
+        "claim",
+        "remote/submission.py",
+        'mkdir "$claim" 2>/dev/null',
+        'mkdir -p "$claim" 2>/dev/null',
+    ),
+    Mutant(
+        "adopt before retry",
+        "ledger/__init__.py",
+        "            if not entry.open:\n",
+        "            if True:\n",
+    ),
+    Mutant(
+        "token look-up",
+        "judge.py",
+        "        jobid = seen.by_token(entry.attempt.token)\n",
+        "        jobid = None\n",
+    ),
+    Mutant(
+        "token on the submission",
+        "schedulers/slurm.py",
+        "sbatch --parsable --comment={token} {script}",
+        "sbatch --parsable {script}",
+    ),
+    Mutant(
+        "wait for a shell that is still at work",
+        "judge.py",
+        "(claim.alive and not claim.answered) or not",
+        "not",
+    ),
+    Mutant(
+        "patience with a lost answer",
+        "judge.py",
+        "    lost: float = 60.0\n",
+        "    lost: float = 0.0\n",
+    ),
+    Mutant(
+        "unsure is never submitted again",
+        "ledger/quelist.py",
+        '    "unsure": State.UNSURE,\n',
+        '    "unsure": State.READY,\n',
+    ),
+    Mutant(
+        "hangup ignored",
+        "remote/framing.py",
+        "\"trap '' HUP PIPE\\nexec",
+        '"exec',
+    ),
+    Mutant(
+        "one compound command",
+        "remote/framing.py",
+        '            "{\\nLC_ALL=C;',
+        '            "LC_ALL=C;',
+    ),
+    Mutant(
+        "earlier marker removed",
+        "remote/submission.py",
+        ' && rm -f "$4"',
+        "",
+        OBSERVE
+        + "test_an_earlier_attempts_marker_is_removed_before_the_submission_and_never_after",
+    ),
+    # absence must be proven
+    Mutant(
+        "proof of absence",
+        "judge.py",
+        "return absence.looks >= PROOF and self.now - absence.since >= patience",
+        "return True",
+    ),
+    Mutant(
+        "second look",
+        "judge.py",
+        "PROOF = 2",
+        "PROOF = 1",
+        "test_judge.py",
+    ),
+    Mutant(
+        "patience with a late marker",
+        "judge.py",
+        " and self.now - absence.since >= patience",
+        "",
+    ),
+    Mutant(
+        "marker read after the queue",
+        "remote/observation.py",
+        QUEUE + FILES,
+        FILES + QUEUE,
+        OBSERVE + "test_the_queue_is_looked_at_before_the_files",
+    ),
+    Mutant(
+        "exit status of the scheduler",
+        "remote/observation.py",
+        "    if section.exit_code != 0 or doubts:\n",
+        "    if doubts:\n",
+    ),
+    Mutant(
+        "unknown words on stderr",
+        "remote/observation.py",
+        "    if section.exit_code != 0 or doubts:\n",
+        "    if section.exit_code != 0:\n",
+    ),
+    Mutant(
+        "end of the answer",
+        "remote/framing.py",
+        '            end = lines.index(f"end {self.nonce}", begin)\n',
+        '            end = [*lines, f"end {self.nonce}"].index(f"end {self.nonce}", begin)\n',
+        OBSERVE + "test_an_answer_cut_at_any_byte_is_never_a_look",
+    ),
+    # kill
+    Mutant(
+        "void claims at a kill",
+        "remote/killing.py",
+        '*(f"void {quoting.plain(attempt.token)}" for attempt',
+        '*(f"report {quoting.plain(attempt.token)}" for attempt',
+    ),
+    Mutant(
+        "tokens looked up at a kill",
+        "actions/kill.py",
+        "        if line.token == token:\n",
+        "        if False:\n",
+    ),
+    # names, and one monitor
+    Mutant(
+        "quoting",
+        "quoting.py",
+        'return word("./" + relative) if',
+        'return "./" + relative if',
+    ),
+    Mutant(
+        "names that look like options",
+        "quoting.py",
+        'return word("./" + relative) if',
+        "return word(relative) if",
+    ),
+    Mutant(
+        "lock",
+        "lock.py",
+        "        lock.acquire()\n",
+        "        pass\n",
+        "test_one_monitor.py",
+    ),
+]

@@ -1,0 +1,254 @@
+"""The login node's shell, as far as our scripts need it: it walks the text of a real script.
+
+Definitions of functions are not run, but read: which steps `attempt` takes, and whether its claim
+guards, is what the text says. The calls are run line by line, their words split as a shell does.
+So the order of queue and files, the quoting, the frame and the claim of the real scripts count.
+Between two steps a Shell yields the seconds that pass; others go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from fake import FakeCluster
+
+T = TypeVar("T")
+Steps = Generator[float, None, T]
+
+# Outside of quotes a shell would do something with any other character.
+_HARMLESS = re.compile(r"[A-Za-z0-9_@%+=:,./ -]*")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"`\\]*\"")
+_TAIL = "; true"
+_PASSED_OVER = ("", "{", "}", "LC_ALL=C;", "exec", "unset", "refused=0", "eval", "look")
+
+
+class Misquoted(AssertionError):
+    """A part of a name would be run or split by the shell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a program says."""
+
+    code: int = 0
+    out: str = ""
+    err: str = ""
+
+
+@dataclass(slots=True)
+class Claim:
+    """The folder `.jobauto/claims/<token>`: what is None is not there yet."""
+
+    begun: int | None = None
+    out: str = ""
+    err: str = ""
+    code: int | None = None
+
+
+@lru_cache(8192)
+def words(line: str) -> tuple[str, ...]:
+    """The words of a line as a shell splits them; Misquoted if it would do more than that."""
+    if not _HARMLESS.fullmatch(_QUOTED.sub("", line)):
+        raise Misquoted(f"a shell would not take this as plain words: {line}")
+    return tuple(shlex.split(line))
+
+
+@lru_cache(8192)
+def _complete(script: str) -> bool:
+    """Whether the script is one compound command of which nothing is missing."""
+    return script.endswith("\nexit 0\n}\n") or not script.startswith("{\n")
+
+
+class Shell:
+    """One process that runs one script. `out` is what it wrote to its stdout so far."""
+
+    def __init__(
+        self, cluster: FakeCluster, script: str, pid: int = 1, node: str = "login"
+    ) -> None:
+        self.cluster, self.script, self.pid, self.node = cluster, script, pid, node
+        self.out: list[str] = []
+        self.functions: dict[str, str] = {}
+        self.limited = False
+        self.refused = self.allowed = 0
+        self.outlives_connection = "\ntrap '' HUP PIPE" in script
+        self.doing = ""  # the token of the attempt that it is in the middle of
+        self.steps = self._run()
+
+    @property
+    def text(self) -> str:
+        return "".join(f"{line}\n" for line in self.out)
+
+    def _run(self) -> Steps[None]:
+        if not _complete(self.script):
+            return  # a shell reads a compound command to its end before it runs any of it
+        for line in self._lines():
+            verb = line.partition(" ")[0]
+            if verb in _PASSED_OVER:
+                continue
+            yield 0.0
+            step = getattr(self, f"_{verb}", None)
+            if step:
+                yield from step(line) or ()
+                if verb == "exit":
+                    return
+            elif not self._assign(line):
+                raise AssertionError(f"the fake shell does not know this line: {line}")
+
+    def _lines(self) -> Iterator[str]:
+        """The lines outside of functions; those inside go to `functions`."""
+        lines = iter(self.script.split("\n"))
+        for line in lines:
+            if line.endswith("='"):  # a text of several lines
+                while next(lines) != "'":
+                    pass
+                continue
+            name, brackets, rest = line.partition("() {")
+            if not brackets or not name.isidentifier():
+                yield line
+                continue
+            body = [rest]
+            if not rest.partition(" #")[0].endswith("}"):
+                for inner in lines:
+                    if inner == "}":
+                        break
+                    body.append(inner)
+            self.functions[name] = "\n".join(body)
+
+    def _assign(self, line: str) -> bool:
+        if line.startswith("limit="):
+            self.limited = "timeout 60" in line
+        return line.startswith(("root=", "claim=", "me=", "limit=", "trap "))
+
+    def _exit(self, line: str) -> None:
+        pass
+
+    def _cd(self, line: str) -> None:
+        enter = line.partition(" 2>/dev/null || ")[0]
+        if self.cluster.root not in (None, words(enter)[-1]):
+            raise AssertionError(f"there is no such folder: {line}")
+
+    def _ls(self, line: str) -> None:
+        words(line.removesuffix(" >/dev/null 2>&1"))
+
+    def _mkdir(self, line: str) -> None:
+        assert line == 'mkdir -p "$root/$claims"', line
+
+    def _echo(self, line: str) -> None:
+        self.out.append(" ".join(words(line)[1:]))
+
+    def _t(self, line: str) -> None:
+        _, number, path = words(line)
+        if self.cluster.exists(posixpath.normpath(path)):
+            self.out.append(f"@t {number}")
+
+    def _ask(self, line: str) -> Steps[None]:
+        _, command = words(line)
+        reply = yield from self._program(command)
+        self.out += [f"o {said}" for said in reply.out.splitlines()]
+        self.out += [f"e {said}" for said in reply.err.splitlines()] + [f"r {reply.code}"]
+
+    def _program(self, command: str) -> Steps[Reply]:
+        limited = self.limited and command.startswith("$limit ")
+        program, _, rest = command.removeprefix("$limit ").partition(" ")
+        if program == "squeue":
+            shape = re.search(r"-o '([^']*)'", rest)
+            assert shape, command
+            return (yield from self.cluster.squeue(shape[1], limited))
+        if program == "scontrol":
+            return (yield from self.cluster.scontrol(words(rest)[-1]))
+        if program == "scancel":
+            return (yield from self.cluster.scancel(words(rest)))
+        if program == "find":
+            found = [f for f in sorted(self.cluster.files) if "qsub.finished." in f]
+            there = [f for f in found if self.cluster.exists(f)]
+            return Reply(out="".join(f"./{name}\n" for name in there))
+        if program == "cd" and command.endswith(_TAIL):
+            folder = words(command.partition(" && { for f in ")[0])[1]
+            return Reply(out="it broke\n") if self._enter(folder) else Reply(0, "", "cd: no\n")
+        raise AssertionError(f"the fake shell does not know this program: {command}")
+
+    def _enter(self, folder: str) -> bool:
+        """Whether `cd FOLDER` works; one that begins with a dash is an option."""
+        return not folder.startswith("-") and self.cluster.is_folder(posixpath.normpath(folder))
+
+    def _attempt(self, line: str) -> Steps[None]:
+        _, token, *job = words(line)
+        if len(job) != 3:
+            raise Misquoted(f"attempt gets {len(job)} words behind its token: {line}")
+        text = self.functions["attempt"]
+        self.allowed = int(re.findall(r"allowed=(\d+)", self.script)[0])
+        guards = 'mkdir "$claim"' in text
+        if self.refused < self.allowed and not (guards and token in self.cluster.claims):
+            self.doing = token
+            claim = self.cluster.claims[token] = Claim()
+            yield 0.0
+            yield from self._submit(claim, token, *job)
+            self.doing = ""
+        yield from self._tell(token)
+
+    def _submit(
+        self, claim: Claim, token: str, folder: str, script: str, marker: str
+    ) -> Steps[None]:
+        text, code = self.functions["attempt"], 1
+        path = posixpath.normpath(posixpath.join(folder, script))
+        hand_in, begun = text.index('hand_in "$1"'), text.index('>"$claim/begun"')
+        if not self._enter(folder):
+            claim.err = f"cd: can't cd to {folder}\n"
+        else:
+            if 0 <= text.find('rm -f "$4"') < min(hand_in, begun):
+                self.cluster.remove(posixpath.normpath(posixpath.join(folder, marker)))
+            yield 0.0
+            if self.cluster.disk_is_full():  # the claim is given back
+                self.cluster.claims.pop(token, None)
+                self.refused += 1
+                return
+            claim.begun = self.pid
+            yield 0.0
+            code = yield from self._hand_in(claim, path, token)
+        yield 0.0
+        if not self.cluster.disk_is_full(token):
+            claim.code = code
+        self.refused = self.refused + 1 if code else 0
+
+    def _hand_in(self, claim: Claim, path: str, token: str) -> Steps[int]:
+        command = self.functions["hand_in"]
+        token = token if '--comment="$1"' in command else ""
+        limited = self.limited and "$limit " in command
+        reply = yield from self.cluster.sbatch(path, token, limited)
+        claim.out, claim.err = reply.out, reply.err
+        return reply.code
+
+    def _report(self, line: str) -> Steps[None]:
+        yield from self._tell(words(line)[1])
+
+    def _tell(self, token: str) -> Steps[None]:
+        """What `report` prints: the exit status is read before what belongs to it."""
+        claim = self.cluster.claims.get(token)
+        self.out.append(f"@claim {token}" if claim else f"@noclaim {token}")
+        if not claim:
+            return
+        code = claim.code
+        yield 0.0
+        self.out += [f"o {said}" for said in claim.out.splitlines()]
+        self.out += [f"e {said}" for said in claim.err.splitlines()]
+        self.out += [f"r {code}"] if code is not None else []
+        yield 0.0
+        if claim.begun is not None:
+            self.out.append(f"@begun {token}")
+            alive = self.cluster.is_alive(claim.begun, self.node)
+            if alive is not None:
+                self.out.append(f"@alive {token}" if alive else f"@dead {token}")
+
+    def _void(self, line: str) -> Steps[None]:
+        token = words(line)[1]
+        if 'mkdir "$c"' in self.functions["void"] and token not in self.cluster.claims:
+            self.cluster.claims[token] = Claim(err="killed before it was submitted\n", code=1)
+            self.cluster.note("void", token)
+        yield from self._tell(token)
