@@ -72,7 +72,9 @@ class Limits:
     _unwritable: tuple[str, str] | None = None  # what on the remote, since when (date)
 
     def hit(self, elapsed: float) -> float:
-        """Note a refusal for a limit; the seconds to wait."""
+        """Note a refusal for a limit; the seconds to wait. Several at a time count as one."""
+        if elapsed < self.until:
+            return self.until - elapsed
         wait = growing(self.hits, *AFTER_LIMIT)
         self.hits += 1
         self.until = max(self.until, elapsed + wait)

@@ -177,7 +177,7 @@ class Monitor:
         self.ledger.settle(name, verdict.what, date, verdict.detail, left)
         if verdict.what == "putback":
             wait = self.limits.hit(self.clock.elapsed())
-            log.warning("the queue is full, next try in %.0f s: %s", wait, verdict.detail)
+            log.warning("not taken now, next try in %.0f s: %s", wait, verdict.detail)
             return
         self._to_fetch.add(entry.job.folder)
         ended, failed = verdict.what in ("finished", "failed"), verdict.what == "failed"

@@ -208,7 +208,7 @@ def test_a_limit_of_grid_engine_is_back_pressure(place: Place, tmp_path: Path) -
     run = newest(ldir)
     assert set(ran(place, run).values()) == {1}
     assert len(ran(place, run)) == 8
-    assert "the queue is full" in log_of(run)
+    assert "not taken now" in log_of(run)
     assert "only-3-jobs-are-allowed-per-user" in log_of(run)
     assert " putback " in (run / "qsub.log").read_text()
 
@@ -223,4 +223,4 @@ def test_a_limit_of_slurm_is_back_pressure(place: Place, tmp_path: Path) -> None
     run = newest(ldir)
     assert set(ran(place, run).values()) == {1}
     assert len(ran(place, run)) == 6
-    assert log_of(run).count("the queue is full") == 3
+    assert log_of(run).count("not taken now") == 3

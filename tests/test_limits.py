@@ -9,7 +9,7 @@ from fake import FakeJob
 from test_monitor import World, folders, world
 
 from jobauto.errors import DONE, SOME_FAILED
-from jobauto.limits import ErrorRate
+from jobauto.limits import ErrorRate, Limits
 
 __all__ = ["world"]  # a fixture
 
@@ -121,3 +121,10 @@ def test_a_share_that_makes_no_sense_is_refused(bad: str) -> None:
 
     with pytest.raises(UserError, match="--max-error-percent"):
         load({"ldir": "x", "max_error_percent": bad}, None, {})
+
+
+def test_refusals_of_one_moment_are_one_and_those_of_the_next_make_the_wait_longer() -> None:
+    limits = Limits(4, rate(None))
+    assert [limits.hit(100.0) for _ in range(5)] == [5.0] * 5
+    assert limits.hit(105.0) == 10.0
+    assert limits.until == 115.0

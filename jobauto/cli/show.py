@@ -58,9 +58,17 @@ def short(path: Path) -> str:
         return str(path)
 
 
+class _Console(Console):
+    """Goes quiet when nobody reads any more (`| head`): no reason to stop a run."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def new_console() -> Console:
     """Wraps at words on a terminal; elsewhere a line stays a line."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return _Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def summary(states: dict[State, int]) -> str:
