@@ -120,7 +120,7 @@ def test_grid_engine_jobs_held_suspended_rescheduled_and_in_error(
     admin("qmod", "-sj", ids["suspended"])
     admin("qmod", "-rj", ids["rescheduled"])
     nothing_is_said(run, set(ids))
-    wait_for(lambda: counts(place, run)["rescheduled"] == 2)
+    wait_for(lambda: counts(place, run)["rescheduled"] == 2, 180)
     (place.there(run) / "go").touch()
     admin("qrls", ids["held"])
     admin("qmod", "-usj", ids["suspended"])
