@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from jobauto.ledger import files
 
 _FILE = "conditions.json"
@@ -29,9 +31,14 @@ class Condition:
         return f"{self.what} since {self.since}: {self.why} (next try {self.until})"
 
 
+_CONDITIONS = TypeAdapter(list[Condition])
+
+
 def write(private: Path, conditions: Sequence[Condition]) -> None:
     """Let others know; an empty list takes the file away."""
     path = private / _FILE
+    if list(conditions) == read(private):
+        return
     if conditions:
         text = json.dumps([asdict(c) for c in conditions], indent=1) + "\n"
         files.replace(path, text, durable=False)
@@ -42,6 +49,6 @@ def write(private: Path, conditions: Sequence[Condition]) -> None:
 def read(private: Path) -> list[Condition]:
     """What was written last; nothing if it cannot be read."""
     try:
-        return [Condition(**kept) for kept in json.loads(files.read(private / _FILE))]
-    except (OSError, ValueError, TypeError):
+        return _CONDITIONS.validate_json(files.read(private / _FILE))
+    except (OSError, ValueError):
         return []

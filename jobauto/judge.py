@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 from jobauto import quoting
 from jobauto.ledger import Entry
-from jobauto.model import Claim, Ending, Seen
+from jobauto.model import Attempt, Claim, Ending, Seen
 from jobauto.schedulers import Dialect
 
 TIMED_OUT = 124  # what timeout(1) exits with
@@ -94,15 +94,12 @@ class Judge:
         self, entry: Entry, seen: Seen, before: Absence | None, absence: Absence
     ) -> Verdict:
         assert entry.attempt
-        claim = seen.claims.get(entry.attempt.token)
-        jobid = seen.by_token(entry.attempt.token)
+        jobid = adopted(entry.attempt, seen, self.dialect)
         if jobid:
             return Verdict("accepted", jobid)
+        claim = seen.claims.get(entry.attempt.token)
         if claim is None:
             return Verdict(absence=before)
-        jobid = accepted(claim, self.dialect)
-        if jobid:
-            return Verdict("accepted", jobid)
         if claim.begun and entry.job.marker in seen.there:
             return Verdict("finished")
         if (claim.alive and not claim.answered) or not seen.tokens_known:
@@ -115,18 +112,14 @@ class Judge:
         return absence.looks >= PROOF and self.now - absence.since >= patience
 
 
-def _said(claim: Claim) -> str:
-    return claim.err + claim.out
-
-
 def refused(claim: Claim, dialect: Dialect) -> bool:
     """The scheduler itself said no, clearly."""
     clear = claim.answered and claim.exit_code not in (0, TIMED_OUT)
-    return clear and not dialect.lost.search(_said(claim))
+    return clear and not dialect.lost.search(claim.said)
 
 
 def _given_up(claim: Claim, dialect: Dialect) -> Verdict:
-    said = _said(claim)
+    said = claim.said
     if not claim.answered:
         return Verdict("unsure", "submission-cut-off")
     if claim.exit_code == 0:
@@ -136,6 +129,12 @@ def _given_up(claim: Claim, dialect: Dialect) -> Verdict:
     if claim.exit_code == TIMED_OUT:
         return Verdict("unsure", "no-answer-in-time")
     return Verdict("failed", quoting.slug(f"refused: {said}"))
+
+
+def adopted(attempt: Attempt, seen: Seen, dialect: Dialect) -> str | None:
+    """The JOBID of an attempt in doubt: by its token in the queue, or by what its claim holds."""
+    claim = seen.claims.get(attempt.token)
+    return seen.by_token(attempt.token) or (accepted(claim, dialect) if claim else None)
 
 
 def accepted(claim: Claim, dialect: Dialect) -> str | None:

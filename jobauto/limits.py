@@ -69,7 +69,7 @@ class Limits:
     retries: int = 0
     hits: int = 0
     until: float = 0.0
-    _unwritable: tuple[str, str] | None = None  # what on the remote, since when (date)
+    _trouble: list[Condition] = field(default_factory=list)  # with the disk of the remote
 
     def hit(self, elapsed: float) -> float:
         """Note a refusal for a limit; the seconds to wait. Several at a time count as one."""
@@ -77,20 +77,18 @@ class Limits:
             return self.until - elapsed
         wait = growing(self.hits, *AFTER_LIMIT)
         self.hits += 1
-        self.until = max(self.until, elapsed + wait)
+        self.until = elapsed + wait
         return wait
 
     def writable(self, folder: str, works: bool, date: str) -> None:
         """Note whether claims could be made in a folder of the remote."""
-        if not works and not self._unwritable:
-            log.error("nothing can be written in %s: full, or read-only?", folder)
-        self._unwritable = None if works else self._unwritable or (folder, date)
+        if works:
+            self._trouble = []
+        elif not self._trouble:
+            why = f"nothing can be written in {folder}: full, or read-only?"
+            self._trouble = [Condition("trouble on the remote", why, date, "next tick")]
+            log.error("%s", why)
 
     def conditions(self, now: float) -> list[Condition]:
         """What keeps jobs from being submitted that could be."""
-        found = self.errors.condition(now)
-        if self._unwritable:
-            folder, since = self._unwritable
-            why = f"nothing can be written in {folder}: full, or read-only?"
-            found.append(Condition("trouble on the remote", why, since, "next tick"))
-        return found
+        return self.errors.condition(now) + self._trouble

@@ -112,6 +112,11 @@ class InQueue:
     reason: str = ""
     token: str = ""
 
+    @property
+    def strange(self) -> bool:
+        """It waits for a person, most likely."""
+        return self.state in STRANGE
+
     def __str__(self) -> str:
         reason = f": {self.reason}" if self.reason not in ("", "None") else ""
         return f"{self.state.value} as {self.jobid} ({self.code}{reason})"
@@ -150,6 +155,11 @@ class Claim:
     out: str = ""
     err: str = ""
     alive: bool | None = None
+
+    @property
+    def said(self) -> str:
+        """All that the scheduler said, complaints first."""
+        return self.err + self.out
 
 
 @dataclass(frozen=True, slots=True)

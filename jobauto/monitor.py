@@ -230,7 +230,7 @@ class Monitor:
             elif claim is None:
                 self._unclaimed.add(name)
             elif claim.answered:
-                said = quoting.shown((claim.err + claim.out).strip())
+                said = quoting.shown(claim.said.strip())
                 log.warning("%s not accepted: %s", quoting.shown(name), said)
         if pairs:
             self.limits.hits = 0

@@ -13,6 +13,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from jobauto import quoting
 from jobauto.ledger import Ledger, files
 from jobauto.ledger.quelist import Word
@@ -30,6 +32,9 @@ class Order:
     date: str
 
 
+_ORDER = TypeAdapter(Order)
+
+
 def me() -> str:
     """The person's login name."""
     try:
@@ -38,13 +43,12 @@ def me() -> str:
         return str(os.getuid())
 
 
-def give(private: Path, order: Order) -> Path:
+def give(private: Path, order: Order) -> None:
     """Leave an order for the monitor; it takes the file away when it has obeyed."""
     folder = private / "orders"
     folder.mkdir(exist_ok=True)
     path = folder / f"{time.time_ns()}-{os.getpid()}.json"
     files.replace(path, json.dumps(asdict(order)) + "\n", mode=0o600)
-    return path
 
 
 def waiting(private: Path) -> list[tuple[Path, Order]]:
@@ -52,9 +56,8 @@ def waiting(private: Path) -> list[tuple[Path, Order]]:
     found = []
     for path in sorted((private / "orders").glob("[0-9]*.json")):
         try:
-            kept = json.loads(files.read(path))
-            found.append((path, Order(**{**kept, "jobs": tuple(kept["jobs"])})))
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            found.append((path, _ORDER.validate_json(files.read(path))))
+        except (OSError, ValueError) as error:
             log.error("%s: cannot be read: %s; put aside", path, error)
             path.rename(path.with_suffix(".unreadable"))
     return found

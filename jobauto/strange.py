@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from jobauto.ledger import Entry
-from jobauto.model import STRANGE, Seen
+from jobauto.model import Seen
 from jobauto.quoting import shown
 
 log = logging.getLogger("jobauto")
@@ -20,7 +20,7 @@ class Strange:
     def tell(self, entry: Entry, seen: Seen) -> None:
         """Compare a job in flight with what was said of it."""
         name, line = entry.job.name, seen.queue.get(entry.jobid)
-        now = str(line) if line and line.state in STRANGE else ""
+        now = str(line) if line and line.strange else ""
         if now != self._told.get(name, ""):
             self._told[name] = now
             log.warning("%s: %s", shown(name), now or "the queue moves it again")

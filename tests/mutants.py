@@ -113,8 +113,8 @@ MUTANTS = [
     Mutant(
         "token look-up",
         "judge.py",
-        "        jobid = seen.by_token(entry.attempt.token)\n",
-        "        jobid = None\n",
+        "return seen.by_token(attempt.token) or (",
+        "return (",
     ),
     Mutant(
         "token on the submission",
@@ -216,8 +216,8 @@ MUTANTS = [
     Mutant(
         "tokens looked up at a kill",
         "actions/kill.py",
-        "        if line.token == token:\n",
-        "        if False:\n",
+        "seen = Seen(answer.queue, claims",
+        "seen = Seen({}, claims",
     ),
     # names, and one monitor
     Mutant(

@@ -8,10 +8,10 @@ from pathlib import Path
 from jobauto import lock
 from jobauto.clock import Clock
 from jobauto.host import Host, Runner
-from jobauto.judge import accepted, refused
+from jobauto.judge import adopted, refused
 from jobauto.ledger import Entry, Ledger
 from jobauto.lock import Holder
-from jobauto.model import InQueue, Queued
+from jobauto.model import InQueue, Queued, Seen
 from jobauto.remote.killing import Kill, Killed
 from jobauto.remote.observation import Observe
 from jobauto.run import Run, open_run
@@ -109,14 +109,9 @@ def _ask(run: Run, ledger: Ledger, host: Host, others: set[str]) -> Killed:
 
 
 def _late(run: Run, entry: Entry, answer: Killed) -> str | None:
-    """The JOBID of an attempt in doubt: by its token in the queue, or by what its claim holds."""
     assert entry.attempt
-    token = entry.attempt.token
-    for line in answer.queue.values():
-        if line.token == token:
-            return line.jobid
-    claim = answer.claims.get(token)
-    return accepted(claim, DIALECTS[run.scheduler]) if claim else None
+    seen = Seen(answer.queue, claims=answer.claims)
+    return adopted(entry.attempt, seen, DIALECTS[run.scheduler])
 
 
 def _settle(

@@ -12,7 +12,7 @@ from jobauto.conditions import read as read_conditions
 from jobauto.graph import Graph
 from jobauto.ledger import Entry, Ledger, files
 from jobauto.lock import Holder
-from jobauto.model import STRANGE, InQueue, State
+from jobauto.model import InQueue, State
 from jobauto.run import Run, open_run, survey
 from jobauto.schedulers import DIALECTS, Unreadable
 
@@ -38,7 +38,7 @@ class Status:
         """Jobs in the queue that wait for a person, most likely: held, suspended, in error."""
         started = (self.entries[name] for name in self.named(State.STARTED))
         lines = {e.job.name: self.queue[e.jobid] for e in started if e.jobid in self.queue}
-        return {name: line for name, line in lines.items() if line.state in STRANGE}
+        return {name: line for name, line in lines.items() if line.strange}
 
     def named(self, *states: State) -> list[str]:
         """Jobs in one of these states, in order of name."""

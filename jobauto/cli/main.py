@@ -166,13 +166,9 @@ def retry(arguments: argparse.Namespace, console: Console) -> int:
         console.print(escape(f"{shown(name)} will be tried again"))
     if len(done.jobs) > show.LISTED:
         console.print(f"... and {len(done.jobs) - show.LISTED} more")
-    then = f"the monitor ({done.monitor}) was told" if done.monitor else _go_on(folder)
+    then = f"the monitor ({done.monitor}) was told" if done.monitor else show.go_on(folder)
     console.print(escape(then))
     return DONE
-
-
-def _go_on(folder: Path) -> str:
-    return f"no monitor runs; go on with: jobmon.py --ldir {show.short(folder)}"
 
 
 def login(arguments: argparse.Namespace, console: Console) -> int:
@@ -180,7 +176,7 @@ def login(arguments: argparse.Namespace, console: Console) -> int:
     folder = chosen_run(arguments.run)
     done = logging_in.login(folder, Runner(person=True))
     state = "is connected already" if done.before else "connected"
-    then = f"the monitor ({done.monitor}) goes on" if done.monitor else _go_on(folder)
+    then = f"the monitor ({done.monitor}) goes on" if done.monitor else show.go_on(folder)
     console.print(escape(f"{done.remote}: {state}; {then}"))
     return DONE
 

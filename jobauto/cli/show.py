@@ -66,6 +66,11 @@ class _Console(Console):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def go_on(run: Path) -> str:
+    """What to do with a run that nobody watches."""
+    return f"no monitor runs; go on with: jobmon.py --ldir {short(run)}"
+
+
 def new_console() -> Console:
     """Wraps at words on a terminal; elsewhere a line stays a line."""
     return _Console(highlight=False, soft_wrap=not sys.stdout.isatty())
@@ -170,8 +175,7 @@ def print_status(status: Status, console: Console, every: bool = False) -> None:
     if status.monitor:
         console.print(escape(f"\nwatched by {status.monitor}"))
     elif status.named(*MOVING):
-        folder = short(status.run.folder)
-        console.print(escape(f"\nno monitor runs; go on with: jobmon.py --ldir {folder}"))
+        console.print(escape(f"\n{go_on(status.run.folder)}"))
     console.print(escape(f"\nquelist: {short(status.run.folder / 'quelist')}"))
 
 

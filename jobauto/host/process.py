@@ -51,14 +51,8 @@ class Runner:
         """
         if self.stopped:
             raise Interrupted()
-        program, *arguments = argv
-        self.calls[program] = self.calls.get(program, 0) + 1
-        try:
-            command = sh.Command(program)
-        except sh.CommandNotFound:
-            raise UserError(f"{program} is not installed here", hint=f"install {program}") from None
-        process = command(
-            *arguments,
+        process = self._program(argv[0])(
+            *argv[1:],
             _in=text.encode("utf-8", "surrogateescape"),
             _in_bufsize=_CHUNK,
             _out_bufsize=_CHUNK,
@@ -74,20 +68,24 @@ class Runner:
         if self.stopped:
             raise Interrupted()
         if late:
-            raise CouldNotAsk(f"{program}: no answer within {timeout:.0f} s")
+            raise CouldNotAsk(f"{argv[0]}: no answer within {timeout:.0f} s")
         return Answer(process.exit_code, _text(process.stdout), _text(process.stderr))
 
     def talk(self, argv: Sequence[str]) -> int:
         """Run a program that may ask the person at this terminal; its exit status."""
-        program, *arguments = argv
-        self.calls[program] = self.calls.get(program, 0) + 1
         try:
-            sh.Command(program)(*arguments, _fg=True, _env=self.environment)
-        except sh.CommandNotFound:
-            raise UserError(f"{program} is not installed here", hint=f"install {program}") from None
+            self._program(argv[0])(*argv[1:], _fg=True, _env=self.environment)
         except sh.ErrorReturnCode as error:
             return int(error.exit_code)
         return 0
+
+    def _program(self, name: str) -> sh.Command:
+        """A program that is going to be called, and is counted; UserError if there is none."""
+        self.calls[name] = self.calls.get(name, 0) + 1
+        try:
+            return sh.Command(name)
+        except sh.CommandNotFound:
+            raise UserError(f"{name} is not installed here", hint=f"install {name}") from None
 
     def _wait(self, process: sh.RunningCommand, timeout: float) -> bool:
         """Wait for the end; True if it had to be brought about because time was over."""
