@@ -12,7 +12,7 @@ from pathlib import Path
 import cluster
 import pytest
 from cluster import log_of, looks, ran
-from places import Place, newest, wait_for
+from places import Place, cannot, newest, wait_for
 from trees import make, sleepers
 
 pytestmark = pytest.mark.usefixtures("lab")
@@ -68,7 +68,7 @@ def small_disk(place: Place) -> Iterator[Path]:
         text=True,
     )
     if mounted.returncode != 0:
-        pytest.skip(f"may not mount here: {mounted.stderr.strip()}")
+        cannot(f"may not mount here: {mounted.stderr.strip()}")
     try:
         yield place.folder
     finally:
