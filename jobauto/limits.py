@@ -67,9 +67,17 @@ class Limits:
     maxqsub: int
     errors: ErrorRate
     retries: int = 0
+    maxpending: int | None = None
     hits: int = 0
     until: float = 0.0
     _trouble: list[Condition] = field(default_factory=list)  # with the disk of the remote
+
+    def room(self, flying: int, pending: int) -> int:
+        """How many more may be submitted, with so many in the queue, so many of them waiting."""
+        room = self.maxqsub - flying
+        if self.maxpending is not None:
+            room = min(room, self.maxpending - pending)
+        return max(0, room)
 
     def hit(self, elapsed: float) -> float:
         """Note a refusal for a limit; the seconds to wait. Several at a time count as one."""

@@ -43,6 +43,10 @@ class Job:
     def dependency(self) -> str:
         return self._file("qsub.dependency.")
 
+    @property
+    def resources(self) -> str:
+        return self._file("qsub.resources.")
+
     @classmethod
     def from_name(cls, name: str) -> Job:
         """The job called `folder/qsub.<id>`; ValueError for any other text."""

@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from jobauto import orders, quoting
+from jobauto.asking import Asking
 from jobauto.clock import Clock
+from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.host import Host
 from jobauto.judge import Judge, Patience, Verdict, accepted
@@ -24,11 +26,12 @@ from jobauto.ledger import AUTO, Entry, Ledger, files
 from jobauto.ledger.quelist import Word
 from jobauto.limits import Limits
 from jobauto.missing import Missing
-from jobauto.model import Attempt, Claim, Seen, State
+from jobauto.model import Attempt, Claim, Queued, Seen, State
 from jobauto.noticing import Noticing
 from jobauto.remote.observation import Observe
 from jobauto.remote.probe import FindMarkers
 from jobauto.remote.submission import Submit
+from jobauto.resources import Resources
 from jobauto.run import Run
 from jobauto.schedulers import Dialect
 from jobauto.strange import Strange
@@ -48,6 +51,7 @@ class Monitor:
     limits: Limits
     noticing: Noticing
     patience: Patience = field(default_factory=Patience)
+    asking: Asking = field(default_factory=lambda: Asking(Resources()))
     results: list[str] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
     seen: Seen = field(default_factory=Seen)  # the last look
@@ -206,15 +210,17 @@ class Monitor:
 
     def submit(self) -> bool:
         """Hand in as many as there is room for, in the order of quelist; False if none."""
-        names = self._to_submit()
-        if not names:
+        asked = self._asked(self._to_submit())
+        if not asked:
             return False
+        names = list(asked)
         self.guard()
         self.noticing.push_changed(self.host)
         for name in names:
             self._forget_marker(name)
         attempts = self.ledger.intend(names, self.clock.date())
-        claims = self.host.ask(Submit(self.dialect, self.run.rdir, attempts))
+        options = {attempt.token: asked[attempt.job.name] for attempt in attempts}
+        claims = self.host.ask(Submit(self.dialect, self.run.rdir, attempts, options))
         self._unclaimed.clear()
         self._take_answers(attempts, claims)
         return True
@@ -237,6 +243,16 @@ class Monitor:
         self.ledger.accept(pairs, self.clock.date())
         self.limits.writable(self.run.rdir, bool(claims), self.clock.date())
 
+    def _asked(self, names: list[str]) -> dict[str, list[str]]:
+        """Job to the options of its submission; without jobs of which they cannot be told."""
+        found = {}
+        for name in names:
+            try:
+                found[name] = self.asking.options(self.run.folder, self.graph.jobs[name])
+            except (UserError, OSError) as error:
+                self.noticing.complain(error)
+        return found
+
     def _forget_marker(self, name: str) -> None:
         marker = self.graph.jobs[name].marker
         self.graph.departed(marker)
@@ -251,7 +267,13 @@ class Monitor:
         names = [e.job.name for e in flying if e.job.name in self._unclaimed]
         if self.limits.errors.paused(self.clock.now()):
             return names
-        return names + self._ready()[: max(0, self.limits.maxqsub - len(flying))]
+        pending = sum(self._pending(entry) for entry in flying)
+        return names + self._ready()[: self.limits.room(len(flying), pending)]
+
+    def _pending(self, entry: Entry) -> bool:
+        """Whether it waits in the queue to run, as far as is known."""
+        line = self.seen.queue.get(entry.jobid)
+        return line is None or line.state not in (Queued.RUNNING, Queued.ENDING)
 
     def _ready(self) -> list[str]:
         """Queued jobs that may start now, in the order of quelist."""

@@ -56,7 +56,7 @@ class Noticing:
 
     def _scripts(self, found: Tree) -> None:
         for problem in found.problems:
-            self._complain(problem)
+            self.complain(problem)
         for name in found.scripts.keys() - self._known.scripts.keys():
             self.graph.add(found.jobs[name])
             log.info("new job %s", shown(name))
@@ -75,7 +75,7 @@ class Noticing:
         except OSError as error:
             problems = [UserError(str(error), shown(name))]
         for problem in problems:
-            self._complain(problem)
+            self.complain(problem)
         if not problems:
             self._changed[job.folder] = max(self._changed.get(job.folder, 0), signature[0])
         return not problems
@@ -86,7 +86,7 @@ class Noticing:
             if name in self.graph.jobs and self._known.dependencies.get(name) != signature:
                 needs, problems = read_needs(self.run.folder, self.graph, name)
                 for problem in problems:
-                    self._complain(problem)
+                    self.complain(problem)
                 if not self.settled(name) and self.graph.set_needs(
                     name, None if problems else needs
                 ):
@@ -97,7 +97,8 @@ class Noticing:
                 log.info("%s is on hold: it has no dependency file", shown(name))
         return sorted(free)
 
-    def _complain(self, problem: UserError) -> None:
+    def complain(self, problem: Exception) -> None:
+        """Log what is wrong in the run folder, once."""
         text = str(problem)
         if text not in self._complaints:
             self._complaints.add(text)

@@ -15,12 +15,13 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from jobauto import tree
+from jobauto.asking import Asking
 from jobauto.errors import UserError, raise_all
 from jobauto.graph import Graph, Need, parse_needs
 from jobauto.ledger import files
 from jobauto.model import Attempt, stamp
 from jobauto.quoting import shown, word
-from jobauto.schedulers import Dialect
+from jobauto.schedulers import DIALECTS, Dialect
 from jobauto.settings import OF_THE_CALL, Settings
 from jobauto.tree import Filler, Tree
 
@@ -88,7 +89,13 @@ class Run:
 
     def filler(self) -> Filler:
         """What is put into scripts that a person adds while the run goes on."""
-        return filler(Settings.model_construct(**self.settings), self.rdir, self.folder.name)
+        chosen = Settings.model_construct(**self.settings)
+        return filler(chosen, self.rdir, self.folder.name, DIALECTS.get(self.scheduler))
+
+    def asking(self) -> Asking:
+        """What its jobs ask of the scheduler."""
+        chosen = Settings.model_construct(**self.settings)
+        return Asking(chosen.asked, DIALECTS.get(self.scheduler))
 
 
 def is_run(folder: Path) -> bool:
@@ -129,19 +136,21 @@ def runs_in(ldir: Path) -> list[Path]:
     return sorted(child for child in children if is_run(child))
 
 
-def filler(settings: Settings, cwd: str, run_name: str) -> Filler:
+def filler(settings: Settings, cwd: str, run_name: str, dialect: Dialect | None = None) -> Filler:
     """The values of all placeholders but those of a single job."""
     common = {"maxcore": str(settings.maxcore), **settings.set}
     if settings.binpath is not None:
         common["binpath"] = settings.binpath
     if settings.pythonpath is not None:
         common["pythonpath"] = settings.pythonpath
+    text = None
     if settings.qsubheader is not None:
         try:
-            common["HEADER"] = files.read(Path(settings.qsubheader).expanduser()).rstrip("\n")
+            text = files.read(Path(settings.qsubheader).expanduser()).rstrip("\n")
         except OSError as error:
             raise UserError(f"--qsubheader: {error.strerror}", str(settings.qsubheader)) from None
-    return Filler(common, cwd, tuple(settings.keep), run_name)
+    header = Asking(settings.asked, dialect, text).header
+    return Filler(common, cwd, tuple(settings.keep), run_name, header)
 
 
 def survey(root: Path) -> tuple[Tree, Graph, list[UserError]]:
@@ -204,6 +213,11 @@ def plan(settings: Settings, folder: Path) -> Run:
 def check_scripts(init: Path, found: Tree, fill: Filler) -> None:
     """Raise every placeholder that would be left over, before anything is made or sent."""
     raise_all([p for job in found.jobs.values() for p in fill.text(init, job)[1]])
+
+
+def check_asked(root: Path, found: Tree, asking: Asking) -> None:
+    """Raise all that is asked for and cannot be had, before anything is made or sent."""
+    raise_all(asking.problems(root, found.jobs.values()))
 
 
 def check_names(found: Tree, dialect: Dialect, rdir: str) -> None:

@@ -12,10 +12,10 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from platformdirs import user_config_path
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -25,13 +25,15 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from jobauto import placeholders
+from jobauto import placeholders, resources
 from jobauto.errors import UserError, near
+from jobauto.resources import Resources
+from jobauto.schedulers import DIALECTS
 
 FILE = "jobmon.toml"
 PREFIX = "JOBMON_"
 WEEK = 7 * 24 * 3600
-SchedulerName = Literal["auto", "sge", "slurm", "local"]
+SCHEDULERS = ("auto", *DIALECTS)
 
 
 class Settings(BaseSettings):
@@ -49,13 +51,23 @@ class Settings(BaseSettings):
     binpath: str | None = Field(None, description="replaces __binpath__ in the scripts")
     pythonpath: str | None = Field(None, description="replaces __pythonpath__ in the scripts")
     maxqsub: int = Field(4, ge=1, description="at most so many jobs in the queue at a time")
+    maxpending: int | None = Field(
+        None, ge=1, description="at most so many of them waiting there to run (default: no limit)"
+    )
     maxcore: int = Field(16, ge=1, description="replaces __maxcore__ in the scripts")
     interval: float = Field(
         10, gt=0, le=WEEK, description="seconds from one look at the queue to the next"
     )
     initonly: bool = Field(False, description="make and send the dated copy, then end")
     datedir: str | None = Field(None, description="go on with the run of this date in --ldir")
-    scheduler: SchedulerName = Field("auto", description="which queue the remote has")
+    scheduler: str = Field("auto", description=f"the remote's queue: {', '.join(SCHEDULERS)}")
+    queue: str | None = Field(None, description="ask for this queue (or partition)")
+    walltime: str | None = Field(None, description="ask for so much time: 36:00:00, 90m, 36h, 2d")
+    cores: str | None = Field(
+        None, description="ask for so many cores on one machine; NAME:N for Grid Engine's -pe"
+    )
+    memory: str | None = Field(None, description="ask for so much memory a job: 8G, 500M")
+    account: str | None = Field(None, description="the account or project that pays")
     qsubheader: Path | None = Field(None, description="file whose text replaces __HEADER__")
     set: dict[str, str] = Field(
         default_factory=dict, description="replaces __k__ by v in the scripts (k=v ...)"
@@ -94,6 +106,31 @@ class Settings(BaseSettings):
     )
     dry_run: bool = Field(False, description="show what would be sent and submitted; send nothing")
     once: bool = Field(False, description="look and submit once, then end (for cron)")
+
+    @field_validator("scheduler")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in SCHEDULERS:
+            raise ValueError(f"no such scheduler; {near(name, SCHEDULERS)}")
+        return name
+
+    @field_validator(*resources.KEYS)
+    @classmethod
+    def _resource(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if text is not None and info.field_name:
+            resources.KEYS[info.field_name](text)
+        return text
+
+    @field_validator("cores", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) else value
+
+    @property
+    def asked(self) -> Resources:
+        """What each job asks of the scheduler, unless its own file says something else."""
+        values = {key: getattr(self, key, None) for key in resources.KEYS}
+        return resources.parse({key: text for key, text in values.items() if text is not None})
 
     @field_validator("set", mode="before")
     @classmethod

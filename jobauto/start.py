@@ -81,6 +81,7 @@ def new_run(chosen: Settings, runner: Runner, clock: Clock) -> tuple[Run, Host]:
     try:
         _meet(plan, chosen, host)
         run.check_names(found, DIALECTS[plan.scheduler], plan.rdir)
+        run.check_asked(init, found, plan.asking())
         run.create(chosen, plan, found)
     except BaseException:
         host.close()
@@ -145,9 +146,10 @@ def prepare(of: Run, chosen: Settings, host: Host, clock: Clock) -> Monitor:
         ledger,
         host,
         DIALECTS[of.scheduler],
-        Limits(chosen.maxqsub, _error_rate(chosen, ledger), chosen.retries),
+        Limits(chosen.maxqsub, _error_rate(chosen, ledger), chosen.retries, chosen.maxpending),
         Noticing(of, graph, lambda name: _settled(ledger, name), clock.elapsed, found),
         Patience(marker=chosen.grace),
+        of.asking(),
         list(chosen.results),
         clock,
     )

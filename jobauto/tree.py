@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,8 +87,11 @@ def _scan_folder(
             continue
         if first == "dependency" and rest and "." not in rest:
             if f"qsub.{rest}" not in files:
-                tree.problems.append(_orphan(job))
+                tree.problems.append(_orphan(job, job.dependency))
             _add_dependency(tree, root, job, files[name])
+        elif first == "resources" and rest and "." not in rest:
+            if f"qsub.{rest}" not in files:
+                tree.problems.append(_orphan(job, job.resources))
         elif first == "finished" and rest and "." not in rest:
             if not _leads_out(root, files[name]) and files[name].is_file():
                 tree.markers.add(job.marker)
@@ -129,12 +132,9 @@ def _add_job(tree: Tree, job: Job, entry: os.DirEntry[str]) -> None:
         tree.scripts[job.name] = signature
 
 
-def _orphan(job: Job) -> UserError:
-    return UserError(
-        f"there is no {shown(job.name)}",
-        shown(job.dependency) + ":1",
-        "add the script, or remove this dependency file",
-    )
+def _orphan(job: Job, file: str) -> UserError:
+    hint = "add the script, or remove this file"
+    return UserError(f"there is no {shown(job.name)}", f"{shown(file)}:1", hint)
 
 
 def _bad_name(job: Job) -> UserError | None:
@@ -184,12 +184,16 @@ def copy(init: Path, run: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Filler:
-    """What is put into scripts: `common` values, and the folders that `__cwd__` stands for."""
+    """What is put into scripts: `common` values, and the folders that `__cwd__` stands for.
+
+    `header` gives the text for `__HEADER__` of a job below a root, or None.
+    """
 
     common: Mapping[str, str]
     cwd: str
     keep: tuple[str, ...] = ()
     run_name: str = ""
+    header: Callable[[Path, Job], str | None] = lambda _root, _job: None
 
     def values(self, job: Job) -> dict[str, str]:
         folder = job.folder.rsplit("/", 1)[-1] or self.run_name
@@ -203,7 +207,14 @@ class Filler:
         if outside:
             return "", [outside]
         before = path.read_bytes().decode("utf-8", "surrogateescape")
-        after = placeholders.expand(before, self.values(job))
+        values = self.values(job)
+        if "__HEADER__" in before:
+            try:
+                header = self.header(root, job)
+            except UserError as error:
+                return "", [error]
+            values |= {"HEADER": header} if header is not None else {}
+        after = placeholders.expand(before, values)
         problems = [
             UserError(
                 f"placeholder __{name}__ is left over",

@@ -180,7 +180,7 @@ class Shell:
 
     def _attempt(self, line: str) -> Steps[None]:
         _, token, *job = words(line)
-        if len(job) != 3:
+        if len(job) < 3 or any(not word.startswith("-") for word in job[3:]):
             raise Misquoted(f"attempt gets {len(job)} words behind its token: {line}")
         text = self.functions["attempt"]
         self.allowed = int(re.findall(r"allowed=(\d+)", self.script)[0])
@@ -189,7 +189,7 @@ class Shell:
             self.doing = token
             claim = self.cluster.claims[token] = Claim()
             yield 0.0
-            yield from self._submit(claim, token, *job)
+            yield from self._submit(claim, token, *job[:3])
             self.doing = ""
         yield from self._tell(token)
 
@@ -198,7 +198,7 @@ class Shell:
     ) -> Steps[None]:
         text, code = self.functions["attempt"], 1
         path = posixpath.normpath(posixpath.join(folder, script))
-        hand_in, begun = text.index('hand_in "$1"'), text.index('>"$claim/begun"')
+        hand_in, begun = text.index('hand_in "$@"'), text.index('>"$claim/begun"')
         if not self._enter(folder):
             claim.err = f"cd: can't cd to {folder}\n"
         else:
@@ -219,7 +219,7 @@ class Shell:
 
     def _hand_in(self, claim: Claim, path: str, token: str) -> Steps[int]:
         command = self.functions["hand_in"]
-        token = token if '--comment="$1"' in command else ""
+        token = token if '--comment="$token"' in command else ""
         limited = self.limited and "$limit " in command
         reply = yield from self.cluster.sbatch(path, token, limited)
         claim.out, claim.err = reply.out, reply.err

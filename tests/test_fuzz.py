@@ -130,7 +130,7 @@ def cases() -> dict[str, Case]:
         kill = Kill(dialect, "/run", jobids, MARKERS, doubtful, FRAME)
         queue = body[: body.index("@tokens" if "@tokens" in body else "@t 1")]
         found[f"kill on {name}"] = Case(kill, f"{claims}@kill\n{output('', 1, 'no')}{queue}@t 1\n")
-        found[f"submit on {name}"] = Case(Submit(dialect, "/run", doubtful, FRAME), claims)
+        found[f"submit on {name}"] = Case(Submit(dialect, "/run", doubtful, frame=FRAME), claims)
     for dialect_name, path in (("slurm", "slurm-22.05/squeue-*"), ("sge", "sge-8.1.9/qstat-[!j]*")):
         for file in sorted(RECORDED.glob(f"{path}.txt")):
             said = recorded(f"{file.parent.name}/{file.stem}")

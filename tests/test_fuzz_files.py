@@ -231,7 +231,7 @@ def test_any_script_keeps_its_bytes_and_names_what_is_left_over(data: bytes) -> 
         script = root / "a/qsub.0"
         script.write_bytes(data)
         job = scan(root).jobs["a/qsub.0"]
-        problems = Filler({"maxcore": "4", "HEADER": "# é"}, "/r").fill(root, job)
+        problems = Filler({"maxcore": "4"}, "/r", header=lambda _root, _job: "# é").fill(root, job)
         after = script.read_bytes()
     if problems:
         assert after == data

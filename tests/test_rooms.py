@@ -23,6 +23,9 @@ ORDER = [
     "model",
     "placeholders",
     "clock",
+    "resources",
+    "schedulers",
+    "asking",
     "settings",
     "options",
     "templates",
@@ -33,7 +36,6 @@ ORDER = [
     "limits",
     "strange",
     "orders",
-    "schedulers",
     "judge",
     "remote",
     "missing",
@@ -154,7 +156,7 @@ def test_dialects_have_no_effects() -> None:
             n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) if hasattr(n.func, "id")
         ]
         assert not {"open", "print", "exec", "eval"} & set(calls), path
-        assert rooms_of(tree) <= {"model", "quoting", "schedulers"}, path
+        assert rooms_of(tree) <= {"model", "quoting", "resources", "schedulers"}, path
 
 
 @pytest.mark.parametrize("name", ["judge", "graph", "model", "placeholders", "quoting"])

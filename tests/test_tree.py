@@ -105,8 +105,7 @@ def test_now_and_log_are_ids_but_in_the_run_folder_itself(tmp_path: Path) -> Non
 def test_a_dependency_file_without_its_script_is_a_mistake(tmp_path: Path) -> None:
     make(tmp_path, {"a/qsub.0": "", "a/qsub.dependency.1": ""})
     assert problems(tmp_path) == [
-        "a/qsub.dependency.1:1: there is no a/qsub.1"
-        "\n  -> add the script, or remove this dependency file"
+        "a/qsub.dependency.1:1: there is no a/qsub.1\n  -> add the script, or remove this file"
     ]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jobauto import quoting, run
+from jobauto.asking import Asking
 from jobauto.clock import Clock
 from jobauto.errors import DONE
 from jobauto.host import Runner
@@ -25,11 +27,15 @@ def dry_run(given: dict[str, Any]) -> int:
     found, graph, warnings = run.check(root, new=old is None)
     folder = old.folder if old else run.new_folder(chosen.ldir, Clock().now())
     there = old.rdir if old else f"{chosen.rdir}/{folder.name}" if chosen.rdir else str(folder)
-    fill = run.filler(chosen, there, folder.name)
-    run.check_scripts(root, found, fill)
+    run.check_scripts(root, found, run.filler(chosen, there, folder.name))
     dialect = DIALECTS[old.scheduler] if old else _dialect(chosen, folder)
+    asking = Asking(chosen.asked, dialect)
+    run.check_names(found, dialect, there)
+    run.check_asked(root, found, asking)
+    fill = run.filler(chosen, there, folder.name, dialect)
     for _, job in sorted(found.jobs.items()):
-        _show_job(job, fill.text(root, job)[0], there, dialect)
+        script = fill.text(root, job)[0]
+        _show_job(job, script, there, dialect, asking.options(root, job, script))
     for warning in warnings:
         print(f"warning: {warning}")
     if there != str(folder):
@@ -41,8 +47,10 @@ def dry_run(given: dict[str, Any]) -> int:
     return DONE
 
 
-def _show_job(job: Job, script: str, there: str, dialect: Dialect) -> None:
-    command = dialect.submit(quoting.word(f"qsub.{job.id}"), "TOKEN").replace("$limit ", "")
+def _show_job(job: Job, script: str, there: str, dialect: Dialect, options: Sequence[str]) -> None:
+    asked = " ".join(map(quoting.word, options))
+    command = dialect.submit(quoting.word(f"qsub.{job.id}"), "TOKEN", asked)
+    command = command.replace("$limit ", "")
     print(f"==> {quoting.shown(job.name)}\n{quoting.shown_lines(script)}")
     print(f"--> in {quoting.word(quoting.shown(f'{there}/{job.folder}'))}: {command}")
 

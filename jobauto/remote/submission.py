@@ -12,7 +12,7 @@ again is always safe, whatever became of the first sending. Inside:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jobauto import quoting
@@ -53,13 +53,13 @@ still_at_work() { # still_at_work PID START: is it there, and no later process w
 _SUBMIT_FUNCTIONS = r"""
 look $$ 2>/dev/null
 me="$$ $here $start"
-attempt() { # attempt TOKEN FOLDER SCRIPT MARKER
+attempt() { # attempt TOKEN FOLDER SCRIPT MARKER [OPTION...]
   claim="$root/$claims/$1"
   if [ $refused -lt $allowed ] && mkdir "$claim" 2>/dev/null; then
     if ! { cd "$2" && rm -f "$4"; } 2>"$claim/err"; then rc=1
     elif ! echo "$me" >"$claim/begun"; then
       rm -f "$claim"/*; rmdir "$claim"; claim= rc=1 # a full disk: it may be another's from now on
-    else hand_in "$1" "$3" >"$claim/out" 2>"$claim/err" </dev/null 5>&-; rc=$?
+    else hand_in "$@" >"$claim/out" 2>"$claim/err" </dev/null 5>&-; rc=$?
     fi
     cd "$root" && [ "$claim" ] && echo $rc 2>/dev/null >"$claim/rc"
     if [ $rc = 0 ]; then refused=0; else refused=$((refused + 1)); fi
@@ -73,12 +73,14 @@ attempt() { # attempt TOKEN FOLDER SCRIPT MARKER
 class Submit:
     """Submit these attempts in the run folder `folder`, in this order; answers token to Claim.
 
-    A token that is not in the answer has no claim: nothing was submitted for it.
+    `options`: token to the words that the dialect gave for the resources of the job. A token that
+    is not in the answer has no claim: nothing was submitted for it.
     """
 
     dialect: Dialect
     folder: str
     attempts: Sequence[Attempt]
+    options: Mapping[str, Sequence[str]] = field(default_factory=dict)
     frame: Frame = field(default_factory=Frame)
 
     @property
@@ -86,12 +88,12 @@ class Submit:
         return 120.0 + 5.0 * len(self.attempts)
 
     def script(self) -> str:
-        command = self.dialect.submit(script='"$2"', token='"$1"')
-        calls = "\n".join(_call(attempt) for attempt in self.attempts)
+        command = self.dialect.submit('"$script"', '"$token"', '"$@"')
+        calls = "\n".join(map(self._call, self.attempts))
         body = (
             f"{self.dialect.prelude}\n{CLAIM_FUNCTIONS}"
             f'refused=0 allowed={REFUSALS}\nmkdir -p "$root/$claims"\n'
-            f"hand_in() {{ {command}; }}\n"
+            f"hand_in() {{ token=$1 script=$3; shift 4; {command}; }}\n"
             f"{_SUBMIT_FUNCTIONS}\n{calls}"
         )
         return self.frame.script(self.folder, body)
@@ -99,12 +101,10 @@ class Submit:
     def read(self, answer: Answer) -> dict[str, Claim]:
         return read_claims(self.frame.body(answer, self.folder))
 
-
-def _call(attempt: Attempt) -> str:
-    job = attempt.job
-    folder, script = quoting.path(job.folder), quoting.word(f"qsub.{job.id}")
-    marker = quoting.word(f"qsub.finished.{job.id}")
-    return f"attempt {quoting.plain(attempt.token)} {folder} {script} {marker}"
+    def _call(self, attempt: Attempt) -> str:
+        job, token = attempt.job, quoting.plain(attempt.token)
+        names = (f"qsub.{job.id}", f"qsub.finished.{job.id}", *self.options.get(token, ()))
+        return " ".join(["attempt", token, quoting.path(job.folder), *map(quoting.word, names)])
 
 
 def read_claims(lines: list[str]) -> dict[str, Claim]:

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from jobauto.model import Ending, InQueue
+from jobauto.resources import Inexpressible, Resources
 
 
 class Unreadable(ValueError):
@@ -28,6 +29,8 @@ class Dialect(ABC):
     prelude: str = ""
     #: whether every answer to `query` shows the tokens of submissions
     lists_tokens: bool = False
+    #: what a line of directives begins with in a script
+    directive: str = ""
     #: jobs run on other machines than the one that is asked, where their files may show up late
     elsewhere: bool = True
     #: lines on stderr that do not put an answer in doubt
@@ -43,8 +46,20 @@ class Dialect(ABC):
         return ""
 
     @abstractmethod
-    def submit(self, script: str, token: str) -> str:
-        """Hand in `script` (a quoted name) from its own folder, marked with `token`."""
+    def submit(self, script: str, token: str, options: str) -> str:
+        """Hand in `script` from its own folder, marked with `token`. All three are shell text:
+        quoted names, and as `options` no, one or many words that `options()` gave."""
+
+    @abstractmethod
+    def options(self, asked: Resources) -> list[tuple[str, ...]]:
+        """The options of `submit` for what is asked; each is one word or several.
+
+        Raises Inexpressible for what cannot be said to this scheduler.
+        """
+
+    def header(self, asked: Resources) -> list[str]:
+        """The same as lines of directives, for a script's `__HEADER__`."""
+        return [" ".join((self.directive, *option)) for option in self.options(asked)]
 
     @abstractmethod
     def jobid(self, out: str) -> str | None:
@@ -61,6 +76,18 @@ class Dialect(ABC):
     @abstractmethod
     def kill(self, jobids: Sequence[str]) -> str:
         """End these jobs, in one command."""
+
+    @abstractmethod
+    def hold(self, jobids: Sequence[str]) -> str:
+        """Let these jobs not start, in one command."""
+
+    @abstractmethod
+    def release(self, jobids: Sequence[str]) -> str:
+        """Let held jobs start, in one command."""
+
+    @abstractmethod
+    def move(self, jobids: Sequence[str], queue: str) -> str:
+        """Put these jobs into `queue` (quoted), in one command."""
 
     @abstractmethod
     def autopsy(self, jobid: str) -> str:
@@ -98,3 +125,15 @@ def only_match(pattern: re.Pattern[str], text: str) -> str | None:
     lines = map(str.strip, text.splitlines())
     found = {match[1] for line in lines if (match := pattern.fullmatch(line))}
     return found.pop() if len(found) == 1 else None
+
+
+def hours(seconds: int) -> str:
+    """A walltime as `H:MM:SS`, which most schedulers read."""
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def no_environment(asked: Resources) -> None:
+    """Raises Inexpressible for cores in an environment, where there is no such thing."""
+    if asked.environment:
+        why = f"give a number: {asked.environment}: is for Grid Engine's parallel environments"
+        raise Inexpressible("cores", why)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from jobauto.model import Ending, InQueue, Queued
+from jobauto.resources import Inexpressible, Resources
 from jobauto.schedulers.base import Dialect, Unreadable, only_match
 
 _JOBID = re.compile(r"(\d+-\w+)")
@@ -51,8 +52,14 @@ class Local(Dialect):
     elsewhere = False
     lists_tokens = True  # the job itself writes its JOBID into the claim: no claim tells, no job
 
-    def submit(self, script: str, token: str) -> str:
+    def submit(self, script: str, token: str, options: str) -> str:
         return f"launch {script}"
+
+    def options(self, asked: Resources) -> list[tuple[str, ...]]:
+        for key in ("queue", "walltime", "cores", "memory", "account"):
+            if getattr(asked, key):
+                raise Inexpressible(key, "jobs run as plain processes, which have no such thing")
+        return []
 
     def jobid(self, out: str) -> str | None:
         return only_match(_JOBID, out)
@@ -80,6 +87,19 @@ class Local(Dialect):
             "[ $left ] || break; sleep 0.1; done; "
             "for pid in $all; do kill -s KILL -- -$pid 2>/dev/null && sleep 0.1; done; true"
         )
+
+    def hold(self, jobids: Sequence[str]) -> str:
+        return self._signal("STOP", jobids)
+
+    def release(self, jobids: Sequence[str]) -> str:
+        return self._signal("CONT", jobids)
+
+    def _signal(self, name: str, jobids: Sequence[str]) -> str:
+        signal = f"kill -s {name} -- -${{id%%-*}}"
+        return f"for id in {' '.join(jobids)}; do still $id && {signal}; done; true"
+
+    def move(self, jobids: Sequence[str], queue: str) -> str:
+        return "echo 'there are no queues here: jobs are plain processes' >&2; false"
 
     def autopsy(self, jobid: str) -> str:
         return 'cat "$claim/exit"'

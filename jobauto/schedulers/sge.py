@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from jobauto.model import Ending, InQueue, Queued
-from jobauto.schedulers.base import Dialect, Unreadable, only_match
+from jobauto.resources import Resources
+from jobauto.schedulers.base import Dialect, Unreadable, hours, only_match
 
 _JOBID = re.compile(
     r"(?:Your job(?:-array)? )?(\d+)(?:\.\d+-\d+:\d+)?(?: \(.*\) has been submitted)?"
@@ -35,6 +36,7 @@ _TOKEN = re.compile(r"^(?:job_number:\s+(\d+)|context:.*\bjobauto=([\w-]+))", re
 
 class GridEngine(Dialect):
     name = "sge"
+    directive = "#$"
     # PBS and Torque have a qsub and a qstat too; only this one prints such a first line of help
     detect = (
         "command -v qsub && command -v qdel && "
@@ -58,8 +60,20 @@ class GridEngine(Dialect):
             return f"Grid Engine takes no {which} in the name of a job"
         return f"Grid Engine expands {variable[0]} in the name of a folder" if variable else ""
 
-    def submit(self, script: str, token: str) -> str:
-        return f"$limit qsub -terse -cwd -ac jobauto={token} {script}"
+    def submit(self, script: str, token: str, options: str) -> str:
+        return f"$limit qsub -terse -cwd -ac jobauto={token} {options} {script}"
+
+    def options(self, asked: Resources) -> list[tuple[str, ...]]:
+        """`smp` is what most sites call the environment of one machine; h_vmem is for each slot."""
+        slots = asked.cores or 1
+        found = {
+            "-q ": asked.queue,
+            "-l h_rt=": asked.walltime and hours(asked.walltime),
+            "-pe ": asked.cores and f"{asked.environment or 'smp'} {slots}",
+            "-l h_vmem=": asked.memory and f"{-(-asked.memory // slots)}M",
+            "-P ": asked.account,
+        }
+        return [tuple(f"{option}{value}".split(" ")) for option, value in found.items() if value]
 
     def jobid(self, out: str) -> str | None:
         return only_match(_JOBID, out)
@@ -103,6 +117,15 @@ class GridEngine(Dialect):
 
     def kill(self, jobids: Sequence[str]) -> str:
         return "$limit qdel " + " ".join(jobids)
+
+    def hold(self, jobids: Sequence[str]) -> str:
+        return "$limit qhold " + " ".join(jobids)
+
+    def release(self, jobids: Sequence[str]) -> str:
+        return "$limit qrls " + " ".join(jobids)
+
+    def move(self, jobids: Sequence[str], queue: str) -> str:
+        return f"$limit qalter -q {queue} {' '.join(jobids)}"
 
     def autopsy(self, jobid: str) -> str:
         return f"$limit qacct -j {jobid}"

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from jobauto.model import Ending, InQueue, Queued
-from jobauto.schedulers.base import Dialect, Unreadable, only_match
+from jobauto.resources import Resources
+from jobauto.schedulers.base import Dialect, Unreadable, hours, no_environment, only_match
 
 # https://slurm.schedmd.com/squeue.html#SECTION_JOB-STATE-CODES
 STATES = {
@@ -46,6 +47,7 @@ _SIGNALS = set(map(str, range(1, 32)))
 class Slurm(Dialect):
     name = "slurm"
     detect = "command -v sbatch && command -v squeue && command -v scancel"
+    directive = "#SBATCH"
     lists_tokens = True
     # a person's defaults for squeue: jobs that they hide would seem to be gone
     prelude = (
@@ -67,8 +69,20 @@ class Slurm(Dialect):
         re.IGNORECASE,
     )
 
-    def submit(self, script: str, token: str) -> str:
-        return f"$limit sbatch --parsable --comment={token} {script}"
+    def submit(self, script: str, token: str, options: str) -> str:
+        return f"$limit sbatch --parsable --comment={token} {options} {script}"
+
+    def options(self, asked: Resources) -> list[tuple[str, ...]]:
+        no_environment(asked)
+        found = {
+            "--partition": asked.queue,
+            "--time": asked.walltime and hours(asked.walltime),
+            "--nodes": asked.cores and 1,
+            "--ntasks": asked.cores,
+            "--mem": asked.memory and f"{asked.memory}M",
+            "--account": asked.account,
+        }
+        return [(f"{option}={value}",) for option, value in found.items() if value]
 
     def jobid(self, out: str) -> str | None:
         return only_match(_JOBID, out)
@@ -96,6 +110,15 @@ class Slurm(Dialect):
 
     def kill(self, jobids: Sequence[str]) -> str:
         return "$limit scancel " + " ".join(jobids)
+
+    def hold(self, jobids: Sequence[str]) -> str:
+        return "$limit scontrol hold " + ",".join(jobids)
+
+    def release(self, jobids: Sequence[str]) -> str:
+        return "$limit scontrol release " + ",".join(jobids)
+
+    def move(self, jobids: Sequence[str], queue: str) -> str:
+        return f"$limit scontrol update JobId={','.join(jobids)} Partition={queue}"
 
     def autopsy(self, jobid: str) -> str:
         return f"$limit scontrol -o show job {jobid}"

@@ -1,0 +1,105 @@
+"""What each job asks of its scheduler: as directives at `__HEADER__`, else as options of `submit`.
+
+A job's own `qsub.resources.<id>` wins over the options of the run; the text of --qsubheader wins
+over both where a script has `__HEADER__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobauto.errors import UserError, near, raise_all
+from jobauto.model import Job
+from jobauto.quoting import shown
+from jobauto.resources import KEYS, Inexpressible, Resources, parse
+from jobauto.schedulers import Dialect
+
+#: the first line of a header: a script with it asks itself for all that is asked for
+MARK = "# what jobmon asks for:"
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is asked for by each job of a run, in the words of its scheduler.
+
+    `file` is the text of --qsubheader. Without a `dialect` it is not known yet which scheduler
+    that is, and what is asked for has no words.
+    """
+
+    common: Resources
+    dialect: Dialect | None = None
+    file: str | None = None
+
+    def header(self, root: Path, job: Job) -> str | None:
+        """The text for `__HEADER__`; None if there is none. UserError as in `options`."""
+        asked = self._asked(root, job)
+        if not asked:
+            return self.file
+        lines = self._said(root, job, asked)[0] if self.file is None else [self.file]
+        return "\n".join([MARK, *lines])
+
+    def options(self, root: Path, job: Job, script: str | None = None) -> list[str]:
+        """Words for the submission of `job`; none if its script has a header from here.
+
+        `script`: its text, if it is not yet what lies below `root`. Raises UserError for what
+        cannot be read, and for what this scheduler has no words for.
+        """
+        said = self._said(root, job, self._asked(root, job))[1]
+        if said and script is None:
+            script = (root / job.name).read_text("utf-8", "surrogateescape")
+        return [] if script and MARK in script else said
+
+    def _asked(self, root: Path, job: Job) -> Resources:
+        return read(root, job).over(self.common)
+
+    def _said(self, root: Path, job: Job, asked: Resources) -> tuple[list[str], list[str]]:
+        """Lines of directives, and words on the command line."""
+        if not asked or not self.dialect:
+            return [], []
+        try:
+            options = self.dialect.options(asked)
+            return self.dialect.header(asked), [word for option in options for word in option]
+        except Inexpressible as error:
+            own = getattr(read(root, job), error.key)
+            where = shown(job.resources) if own else f"--{error.key}"
+            what = f"{self.dialect.name} cannot express {error.key}: {error.why}"
+            raise UserError(what, where, "leave it out, or say it in the script itself") from None
+
+    def problems(self, root: Path, jobs: Iterable[Job]) -> list[UserError]:
+        """All that is wrong with what the jobs below `root` ask for; said once if it is of all."""
+        found: dict[str, UserError] = {}
+        for job in jobs:
+            try:
+                self._said(root, job, self._asked(root, job))
+            except UserError as error:
+                found.setdefault(str(error), error)
+        return list(found.values())
+
+
+def read(root: Path, job: Job) -> Resources:
+    """What `qsub.resources.<id>` of a job below `root` asks for; nothing if there is none.
+
+    Raises UserError for each line that cannot be read.
+    """
+    try:
+        text = (root / job.resources).read_text("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return Resources()
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", shown(job.resources)) from None
+    found, problems = Resources(), []
+    for number, line in enumerate(text.split("\n"), 1):
+        key, _, value = (part.strip() for part in line.partition("="))
+        if not key or key.startswith("#"):
+            continue
+        try:
+            found = parse({key: value.strip("\"'")}).over(found)
+        except KeyError:
+            what = f"not `key = value` with a known key: {shown(line.strip())}"
+            problems.append(UserError(what, f"{shown(job.resources)}:{number}", near(key, KEYS)))
+        except ValueError as error:
+            problems.append(UserError(str(error), f"{shown(job.resources)}:{number}"))
+    raise_all(problems)
+    return found

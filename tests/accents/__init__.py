@@ -1,0 +1,1 @@
+"""How each scheduler says what a fake cluster does; see base.py."""
