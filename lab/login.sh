@@ -2,7 +2,8 @@
 # What a client needs to log in to the lab: the user, keys, known_hosts, ssh_config and a counting ssh.
 # Read by sshd.sh, after common.sh.
 
-FLAVOURS='slurm sge plain both norsync'
+FAKES='pbs torque lsf htcondor' # there are no real ones to be had; see fake.sh
+FLAVOURS="slurm sge plain both norsync $FAKES"
 PORT=${JOBAUTO_LAB_PORT:-22300}
 
 port_of() {

@@ -1,6 +1,6 @@
 #!/bin/sh
 # sshd.sh start|stop|status [FLAVOUR...]: one sshd a flavour, all on loopback, all for the same user.
-# A flavour is a port and a PATH, so that one machine looks like five different login nodes.
+# A flavour is a port and a PATH, so that one machine looks like many different login nodes.
 . "$(dirname "$0")/common.sh"
 . "$HERE/login.sh"
 
@@ -18,18 +18,23 @@ make_path() {
     [ -z "$hide" ] || dpkg -L $hide | sed -n "s,^/usr/bin/,$LAB/path/$1/,p" | xargs rm -f
     [ "$1" != norsync ] || rm -f "$LAB/path/$1/rsync"
     for program in sbatch squeue scancel scontrol qsub qstat qdel qacct; do
-        [ ! -e "$LAB/path/$1/$program" ] || counted "$program" | install -m 755 /dev/stdin "$LAB/path/$1/$program"
+        [ ! -e "$LAB/path/$1/$program" ] || counted /usr/bin/$program "$LAB/path/$1"
+    done
+    for program in "$LAB/fake/$1/bin"/*; do
+        [ ! -e "$program" ] || counted "$program" "$LAB/path/$1"
     done
 }
 
-# A scheduler's program that leaves a line for each call: tests assert how often it is asked.
-# While a test has put another program into $LAB/faults, that one is run instead: it may fail and lie.
+# counted FILE FOLDER: puts a scheduler's program there that leaves a line for each call: tests assert
+# how often it is asked. While a test has put another program into $LAB/faults, that one is run
+# instead: it may fail and lie.
 counted() {
-    cat <<END
+    name=${1##*/}
+    install -m 755 /dev/stdin "$2/$name" <<END
 #!/bin/sh
-echo $1 >>$LAB/scheduler-calls.log
-[ ! -x $LAB/faults/$1 ] || exec $LAB/faults/$1 "\$@"
-exec /usr/bin/$1 "\$@"
+echo $name >>$LAB/scheduler-calls.log
+[ ! -x $LAB/faults/$name ] || exec $LAB/faults/$name "\$@"
+exec $1 "\$@"
 END
 }
 

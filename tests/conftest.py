@@ -16,7 +16,7 @@ settings.register_profile("always the same", derandomize=True, deadline=None)
 settings.register_profile("new ones", deadline=None)
 settings.load_profile("always the same" if os.environ.get("CI") else "new ones")
 
-EVERYWHERE = ["local", "mirror", "slurm", "sge", "plain"]
+EVERYWHERE = ["local", "mirror", "plain", *places.SCHEDULERS]
 
 
 @pytest.fixture(params=EVERYWHERE)

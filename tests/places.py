@@ -25,6 +25,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LAB = Path(os.environ.get("JOBAUTO_LAB", "/var/lib/jobauto-lab"))
 HOME = Path("/home/hpc")
 
+#: hosts whose schedulers are fake, as there are no real ones to be had: host to dialect
+FAKES = {"pbs": "pbs", "torque": "pbs", "lsf": "lsf", "htcondor": "htcondor"}
+SCHEDULERS = {"slurm": "slurm", "sge": "sge"} | FAKES
+
 
 def cannot(why: str) -> NoReturn:
     """Skip the test for want of a part of the lab; in CI, where none is skipped, fail."""
@@ -155,8 +159,9 @@ class Place:
 
 @contextmanager
 def place(name: str, tmp: Path) -> Iterator[Place]:
-    """The place called local, mirror, slurm, sge or plain (a host by ssh without a scheduler)."""
-    scheduler = name if name in ("slurm", "sge") else "local"
+    """The place called local, mirror, plain (a host by ssh without a scheduler), or as a host of
+    the lab with one."""
+    scheduler = SCHEDULERS.get(name, "local")
     remote = "local" if name in ("local", "mirror") else f"lab-{name}"
     unique = f"t-{os.getpid()}-{time.monotonic_ns()}"
     folder = tmp / "remote" if remote == "local" else HOME / "work" / unique
