@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -11,14 +12,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from places import LAB, ROOT, Place, wait_for
+import lies as say
+from fakecluster import FakeCluster
+from fakeprogram import open_cluster
+from places import FAKES, LAB, ROOT, Place, wait_for
 
 SGE = {"SGE_ROOT": "/var/lib/gridengine", "SGE_CELL": "default"}
 ACCOUNTING = Path(SGE["SGE_ROOT"]) / "default/common/accounting"
 JOBCOMP = LAB / "log/jobcomp.log"
 FAULTS = LAB / "faults"
-SUBMITS = {"slurm": "sbatch", "sge": "qsub"}
-ASKS = {"slurm": ["squeue"], "sge": ["qstat", "qstat-j"]}
+# host of the lab to programs, or kinds of their use
+SUBMITS = {
+    "slurm": "sbatch",
+    "sge": "qsub",
+    "pbs": "qsub",
+    "torque": "qsub",
+    "lsf": "bsub",
+    "htcondor": "condor_submit",
+}
+ASKS = {
+    "slurm": ["squeue"],
+    "sge": ["qstat", "qstat-j"],
+    "pbs": ["qselect", "qstat"],
+    "torque": ["qselect", "qstat"],
+    "lsf": ["bjobs"],
+    "htcondor": ["condor_q"],
+}
 
 #: fates and how often, in a hundred; the rest is let pass
 SUBMIT_LIES = {
@@ -45,8 +64,16 @@ def real(*command: str) -> str:
     return done.stdout
 
 
+def fake(host: str) -> FakeCluster:
+    """The fake cluster of a host, as its user's programs see it."""
+    return open_cluster(LAB / "fake" / host, "hpc")
+
+
 def next_number(scheduler: str) -> int:
     """Takes and gives the number of one small job: jobs are numbered one by one."""
+    if scheduler in FAKES:
+        quiet = {"out": "/dev/null", "err": "/dev/null"}
+        return fake(scheduler).submit("true", name="true", folder="/", **quiet).number
     if scheduler == "slurm":
         return int(real("/usr/bin/sbatch", "--parsable", "-o", "/dev/null", "--wrap", "true"))
     quiet = ["-o", "/dev/null", "-j", "y", "-b", "y"]
@@ -60,6 +87,9 @@ def numbers_between(first: int, last: int) -> int:
 
 def accounted(scheduler: str, tag: str) -> int:
     """How many jobs whose script's id begins with `tag` the scheduler says have ended."""
+    if scheduler in FAKES:
+        ended = (job for job in fake(scheduler).books.all() if job.ended is not None)
+        return sum(job.name.startswith(f"qsub.{tag}") for job in ended)
     if scheduler == "slurm":
         lines = (line.split() for line in JOBCOMP.read_text(errors="replace").splitlines())
         return len({w[0] for w in lines if w[3].startswith(f"Name=qsub.{tag}")})
@@ -69,6 +99,8 @@ def accounted(scheduler: str, tag: str) -> int:
 
 def queue(scheduler: str) -> str:
     """What is in the queue of the lab's user; empty when nothing is."""
+    if scheduler in FAKES:
+        return " ".join(str(job.number) for job in fake(scheduler).queue())
     if scheduler == "slurm":
         return real("/usr/bin/squeue", "-h", "-u", "hpc").strip()
     return real("/usr/bin/qstat", "-u", "hpc").strip()
@@ -101,6 +133,7 @@ def lying(plan: Mapping[str, Sequence[str]]) -> Iterator[None]:
     for kind, words in plan.items():
         (FAULTS / f"{kind}.fates").write_text("".join(f"{word}\n" for word in words))
     try:
+        (FAULTS / "words").write_text(json.dumps({host: say.words(host) for host in say.SAID}))
         for program in {kind.removesuffix("-j") for kind in plan}:
             copy = FAULTS / f"{program}.new"
             shutil.copy(ROOT / "tests/liar.py", copy)
@@ -109,6 +142,17 @@ def lying(plan: Mapping[str, Sequence[str]]) -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(FAULTS, ignore_errors=True)
+
+
+@contextmanager
+def switched(host: str, name: str, value: str = "") -> Iterator[None]:
+    """A fake cluster that is `down`, or takes no more jobs than its `limit`."""
+    switch = LAB / "fake" / host / name
+    switch.write_text(value)
+    try:
+        yield
+    finally:
+        switch.unlink()
 
 
 def lies(scheduler: str, seed: int, number: int = 3000) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import re
 import subprocess
 import time
@@ -12,11 +13,12 @@ from pathlib import Path
 import cluster
 import pytest
 from cluster import log_of, looks, ran
-from places import ROOT, Place, newest, scheduler_calls, wait_for, words
+from places import FAKES, ROOT, SCHEDULERS, Place, newest, scheduler_calls, wait_for, words
 from trees import job, make, sleepers
 
 pytestmark = pytest.mark.usefixtures("lab")
-schedulers = pytest.mark.parametrize("place", ["slurm", "sge"], indirect=True)
+schedulers = pytest.mark.parametrize("place", SCHEDULERS, indirect=True)
+fakes = pytest.mark.parametrize("place", FAKES, indirect=True)
 slurm = pytest.mark.parametrize("place", ["slurm"], indirect=True)
 sge = pytest.mark.parametrize("place", ["sge"], indirect=True)
 
@@ -40,12 +42,12 @@ def chains(root: Path, folders: int, text: str) -> Path:
 def test_liars_make_no_job_run_twice_and_lose_none(place: Place, tmp_path: Path) -> None:
     ldir = tmp_path / "L"
     chains(ldir / "init", 20, "sleep 0.5")
-    first = cluster.next_number(place.scheduler)
-    with cluster.lying(cluster.lies(place.scheduler, seed=7)):
+    first = cluster.next_number(place.name)
+    with cluster.lying(cluster.lies(place.name, seed=7)):
         done = place.jobmon(ldir, "--maxqsub", "20", "--retries", "20")
         told, how_often = cluster.told(), cluster.how_often()
-    cluster.wait_until_empty(place.scheduler)
-    numbers = cluster.numbers_between(first, cluster.next_number(place.scheduler))
+    cluster.wait_until_empty(place.name)
+    numbers = cluster.numbers_between(first, cluster.next_number(place.name))
     run = newest(ldir)
     counted, found = ran(place, run), words(run)
     assert set(counted.values()) == {1}, log_of(run)
@@ -112,20 +114,21 @@ def without_answer(place: Place, tmp_path: Path, how: Outage, says: str) -> None
     assert "all is well again" in log_of(run)
 
 
+def down(host: str) -> contextlib.AbstractContextManager[None]:
+    """A scheduler that does not answer; jobs that run go on."""
+    if host in FAKES:
+        return cluster.switched(host, "down")
+    daemon, script = DAEMONS[host]
+    return stopped(
+        lambda: lab_shell(f"stop {daemon}"), lambda: lab_shell(f'sh "$HERE/{script}" start')
+    )
+
+
 @schedulers
 def test_a_scheduler_that_stops_for_a_while_changes_no_verdict(
     place: Place, tmp_path: Path
 ) -> None:
-    daemon, script = DAEMONS[place.scheduler]
-    without_answer(
-        place,
-        tmp_path,
-        lambda: stopped(
-            lambda: lab_shell(f"stop {daemon}"),
-            lambda: lab_shell(f'sh "$HERE/{script}" start'),
-        ),
-        f"{place.scheduler} does not answer",
-    )
+    without_answer(place, tmp_path, lambda: down(place.name), f"{place.scheduler} does not answer")
 
 
 @slurm
@@ -163,7 +166,7 @@ REFUSED = {
 def test_a_refusal_for_good_is_told_in_the_schedulers_words_and_not_repeated(
     place: Place, tmp_path: Path
 ) -> None:
-    cases = REFUSED[place.scheduler]
+    cases = REFUSED[place.name]
     id = f"t{time.time_ns():x}"  # by which the scheduler's list of ended jobs knows them
     files = {f"{name}/qsub.{id}": text for name, (text, _) in cases.items()}
     files |= {f"{name}/qsub.dependency.{id}": "" for name in [*cases, "good"]}
@@ -178,11 +181,11 @@ def test_a_refusal_for_good_is_told_in_the_schedulers_words_and_not_repeated(
     assert "finished" in lines[f"good/qsub.{id}"]
     for name, (_, says) in cases.items():
         assert re.search(rf"failed@\d+_\d+@refused\S*{re.escape(says)}", lines[f"{name}/qsub.{id}"])
-    program = cluster.SUBMITS[place.scheduler]
+    program = cluster.SUBMITS[place.name]
     assert (scheduler_calls() - before)[program] == len(cases) + 1
-    cluster.wait_until_empty(place.scheduler)
+    cluster.wait_until_empty(place.name)
     # not by numbers: Grid Engine gives some to jobs which it then refuses
-    wait_for(lambda: cluster.accounted(place.scheduler, id) == 1, 10)
+    wait_for(lambda: cluster.accounted(place.name, id) == 1, 10)
 
 
 @contextlib.contextmanager
@@ -224,3 +227,49 @@ def test_a_limit_of_slurm_is_back_pressure(place: Place, tmp_path: Path) -> None
     assert set(ran(place, run).values()) == {1}
     assert len(ran(place, run)) == 6
     assert log_of(run).count("not taken now") == 3
+
+
+@fakes
+def test_a_limit_of_a_fake_cluster_is_back_pressure(place: Place, tmp_path: Path) -> None:
+    ldir = tmp_path / "L"
+    sleepers(ldir / "init", 4, 0.5)
+    with cluster.switched(place.name, "limit", "3"):
+        done = place.jobmon(ldir, "--maxqsub", "8")
+    assert done.returncode == 0, done.stderr
+    run = newest(ldir)
+    assert set(ran(place, run).values()) == {1}
+    assert len(ran(place, run)) == 8
+    assert "not taken now" in log_of(run)
+    assert " putback " in (run / "qsub.log").read_text()
+
+
+# --- monitors that die ----------------------------------------------------------------------------
+
+ROUNDS = 8
+
+
+@fakes
+def test_a_monitor_that_is_killed_again_and_again(place: Place, tmp_path: Path) -> None:
+    ldir = tmp_path / "L"
+    chains(ldir / "init", 12, "sleep 0.5")
+    dice, killed = random.Random(place.name), 0
+    first = cluster.next_number(place.name)
+    assert place.jobmon(ldir, "--initonly").returncode == 0
+    run = newest(ldir)
+    for _ in range(ROUNDS):
+        monitor = place.start(run, "--maxqsub", "4", new=False)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            monitor.wait(dice.uniform(0.4, 1.6))
+            break  # all is done
+        monitor.kill()
+        monitor.wait()
+        killed += 1
+    assert killed > 2
+    done = place.jobmon(run, "--maxqsub", "12", new=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    cluster.wait_until_empty(place.name)
+    jobs = {f"s{n}/qsub.{i}": 1 for n in range(12) for i in range(2)}
+    assert ran(place, run) == jobs
+    assert cluster.numbers_between(first, cluster.next_number(place.name)) == len(jobs)
+    assert set(map(tuple, words(run).values())) == {("started", "finished")}
+    assert not list(place.there(run).glob("*/too-early"))

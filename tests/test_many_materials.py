@@ -8,15 +8,23 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from cluster import SUBMITS
 from materials import STANDINS, poscars
-from places import Place, newest, scheduler_calls, words
+from places import SCHEDULERS, Place, newest, scheduler_calls, words
 
 from jobauto.templates import instantiate
 
 pytestmark = pytest.mark.usefixtures("lab")
 IDS = ["0", "1", "band"]
-SUBMITS = {"slurm": "sbatch", "sge": "qsub"}
-ASKS = {"slurm": "squeue", "sge": "qstat"}
+# host to what a look calls once
+ASKS = {
+    "slurm": ["squeue"],
+    "sge": ["qstat"],
+    "pbs": ["qselect", "qstat"],
+    "torque": ["qselect", "qstat"],
+    "lsf": ["bjobs"],
+    "htcondor": ["condor_q"],
+}
 
 
 def materials(place: Place, tmp_path: Path) -> tuple[Path, list[str]]:
@@ -36,7 +44,7 @@ def order(run: Path) -> dict[str, list[str]]:
     return {name: [word.split("@")[1] for word in rest] for name, *rest in lines}
 
 
-@pytest.mark.parametrize("place", ["slurm", "sge"], indirect=True)
+@pytest.mark.parametrize("place", SCHEDULERS, indirect=True)
 def test_504_jobs_with_one_login_and_few_questions(place: Place, tmp_path: Path) -> None:
     ldir, options = materials(place, tmp_path)
     logins, calls = place.authentications(), scheduler_calls()
@@ -49,9 +57,10 @@ def test_504_jobs_with_one_login_and_few_questions(place: Place, tmp_path: Path)
     assert place.authentications() == logins + 1
     counted = scheduler_calls() - calls
     ticks, ssh, rsync = map(int, re.findall(r"\d+", _last_line(run / "jobmon.log", "looked ")))
-    assert counted[SUBMITS[place.scheduler]] == 504
-    assert counted[ASKS[place.scheduler]] <= ticks + 1  # auto-detection asks once
-    assert set(counted) == {SUBMITS[place.scheduler], ASKS[place.scheduler]}
+    assert counted[SUBMITS[place.name]] == 504
+    for program in ASKS[place.name]:
+        assert counted[program] <= ticks + 1  # auto-detection asks once
+    assert set(counted) == {SUBMITS[place.name], *ASKS[place.name]}
     assert ssh <= 2 * ticks
     assert rsync <= ticks + 1
     plots = [p.parent.name for p in run.glob("*/bandplot*")]
