@@ -1,6 +1,6 @@
 #!/bin/sh
 # fake.sh start|stop|status: fake clusters, as there are no real ones of these schedulers to be had.
-# One dispatcher runs their jobs as plain processes; their programs speak each scheduler's accent.
+# One server runs their jobs as plain processes; their programs speak each scheduler's accent.
 . "$(dirname "$0")/common.sh"
 . "$HERE/login.sh"
 
@@ -10,7 +10,7 @@ TESTS=$HERE/../tests
 # installed: what runs is a copy, so that the lab's user need not be able to read the checkout.
 installed() {
     mkdir -p "$FAKE/lib.new/accents" "$FAKE/lib.new/jobauto"
-    cp "$TESTS"/fake[cdp]*.py "$FAKE/lib.new"
+    cp "$TESTS"/fakecluster.py "$TESTS"/fakeprogram.py "$TESTS"/fakeserver.py "$FAKE/lib.new"
     cp "$TESTS"/accents/*.py "$FAKE/lib.new/accents"
     cp "$HERE/../jobauto/__init__.py" "$HERE/../jobauto/model.py" "$FAKE/lib.new/jobauto"
     chmod 755 "$FAKE/lib.new/fakeprogram.py"
@@ -25,29 +25,21 @@ installed() {
     /usr/bin/python3 -m compileall -q "$FAKE/lib"
 }
 
-# Each program is a link in FAKE/<accent>/bin; the books and switches beside it belong to the jobs' user.
-make_programs() {
-    for accent in $FAKES; do
-        rm -rf "${FAKE:?}/$accent/bin"
-        mkdir -p "$FAKE/$accent/bin"
-        chown "$LAB_USER:" "$FAKE/$accent"
-        rm -f "$FAKE/$accent/down" "$FAKE/$accent/limit"
-        programs=$(/usr/bin/python3 -IS "$FAKE/lib/fakeprogram.py" "$accent") || die "no programs of $accent"
-        for program in $programs; do
-            ln -s ../../lib/fakeprogram.py "$FAKE/$accent/bin/$program"
-        done
-    done
-}
-
 start() {
     make_user
     installed
     ! alive fake-clusters || return 0
-    make_programs
-    launch fake-clusters setpriv --reuid="$LAB_USER" --regid="$LAB_USER" --init-groups \
-        /usr/bin/python3 -IS "$FAKE/lib/fakedispatcher.py" "$FAKE"
     for accent in $FAKES; do
-        wait_for 10 test -s "$FAKE/$accent/books" || die "fake $accent does not begin" "$LAB/log/fake-clusters.log"
+        rm -rf "${FAKE:?}/$accent/bin" "$FAKE/$accent/socket" "$FAKE/$accent/down" "$FAKE/$accent/limit"
+        mkdir -p "$FAKE/$accent"
+        chown "$LAB_USER:" "$FAKE/$accent"
+    done
+    # shellcheck disable=SC2086  # a list of words
+    launch fake-clusters setpriv --reuid="$LAB_USER" --regid="$LAB_USER" --init-groups \
+        /usr/bin/python3 -IS "$FAKE/lib/fakeserver.py" "$FAKE" $FAKES
+    for accent in $FAKES; do
+        wait_for 10 test -S "$FAKE/$accent/socket" ||
+            die "the fake cluster $accent does not answer" "$LAB/log/fake-clusters.log"
     done
 }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import lies as say
 from fakecluster import FakeCluster
-from fakeprogram import open_cluster
+from fakeserver import open_cluster
 from places import FAKES, LAB, ROOT, Place, wait_for
 
 SGE = {"SGE_ROOT": "/var/lib/gridengine", "SGE_CELL": "default"}

@@ -261,6 +261,10 @@ class Dispatcher:
         self._stopped: set[int] = set()
         self._ending: dict[int, float] = {}  # when to send KILL
 
+    def changed(self) -> None:
+        """The books were changed by whoever shares them in this process."""
+        self._seen = 0, 0.0
+
     def forget_processes(self) -> None:
         """At the start: what an earlier dispatcher left running is lost."""
         with self.books.change():

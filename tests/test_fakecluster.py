@@ -246,20 +246,19 @@ class OpenPBS(Accent):
 def test_programs_and_dispatcher_as_real_processes(tmp_path: Path) -> None:
     tests = Path(__file__).resolve().parent
     lib, bin = tmp_path / "lib", tmp_path / "pbs/bin"
-    for folder in (lib / "accents", lib / "jobauto", bin):
+    for folder in (lib / "accents", lib / "jobauto", tmp_path / "pbs"):
         folder.mkdir(parents=True)
-    for name in ("fakecluster.py", "fakeprogram.py", "fakedispatcher.py", "accents/base.py"):
+    for name in ("fakecluster.py", "fakeprogram.py", "fakeserver.py", "accents/base.py"):
         (lib / name).write_bytes((tests / name).read_bytes())
     (lib / "fakeprogram.py").chmod(0o755)
     (lib / "jobauto/model.py").write_bytes((tests.parent / "jobauto/model.py").read_bytes())
     (lib / "accents/pbs.py").write_text(PLAIN)
-    listed = run(sys.executable, "-IS", str(lib / "fakeprogram.py"), "pbs").stdout.split()
-    assert listed == ["qsub", "qstat"]
-    for name in listed:
-        (bin / name).symlink_to("../../lib/fakeprogram.py")
-    daemon = subprocess.Popen([sys.executable, "-IS", str(lib / "fakedispatcher.py"), tmp_path])
+    server = [sys.executable, "-IS", str(lib / "fakeserver.py"), str(tmp_path), "pbs"]
+    daemon = subprocess.Popen(server)
     try:
-        wait_for(lambda: run(str(bin / "qstat")).returncode == 0, 10)
+        wait_for((tmp_path / "pbs/socket").exists, 10)
+        assert sorted(path.name for path in bin.iterdir()) == ["qstat", "qsub"]
+        assert run(str(bin / "qstat")).stderr == ""
         said = run(
             str(bin / "qsub"), text="echo $FAKE_JOB $MAIL; echo b >&2; sleep 9", cwd=tmp_path
         )
@@ -273,8 +272,9 @@ def test_programs_and_dispatcher_as_real_processes(tmp_path: Path) -> None:
     finally:
         daemon.terminate()
         assert daemon.wait(10) == 0
-    (tmp_path / "pbs/down").unlink()
-    assert run(str(bin / "qstat")).stdout == ""
+    gone = run(str(bin / "qstat"))
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert "not running" in gone.stderr
 
 
 def run(*words: str, text: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
