@@ -21,7 +21,7 @@ STATES = {
     "ZOMBI": Queued.ENDING,  # killed, while its host could not be reached
 }
 _GONE = {"DONE", "EXIT", "PDONE", "PERR", "POST_DONE", "POST_ERR"}
-_NONE, _ALL = "No unfinished job found", "these are all jobs"
+_ALL = "these are all jobs"
 _JOBID = re.compile(r"Job <(\d+)> is submitted to (?:default )?queue <.*")
 # id (with the part of an array, or a cluster), state, description, reason
 _JOB = re.compile(r"(\d+)(?:\[\d+\])?(?:@[^|\s]+)?\|([^|\s]+)\|(.*)\|([^|]*)")
@@ -70,14 +70,20 @@ lsf_jobs() { # that there are none is said on stderr, with status 0 or 255
   case $($limit bjobs -V 2>&1) in *'LSF '*' 9.'*) fields=exit_reason;; esac
   for field in $fields; do
     format="jobid stat job_description $field delimiter='|'"
-    { said=$($limit bjobs -noheader -o "$format" 2>&1 >&4 4>&-); status=$?; } 4>&1
-    case $said in *"$field"*) ;; *) break;; esac # no such field
+    all=$({ out=$($limit bjobs -noheader -o "$format" 2>&3 3>&-); echo "@ended $?"
+      printf %s "$out"; } 3>&1)
+    words=${all%%@ended *} out=${all#*@ended }
+    status=${out%%[!0-9]*} && out=${out#"$status"}
+    case $words in *"$field"*) ;; *) break;; esac # no such field
   done
-  if printf '%s\n' "$said" | grep -x 'No unfinished job found *' && [ $status = 255 ]; then
-    status=0
-  fi
-  printf '%s\n' "$said" | grep -vx 'No unfinished job found *' >&2
-  [ $status = 0 ] && echo 'these are all jobs'
+  none=$(printf %s "$words" | grep -cx 'No unfinished job found *')
+  printf %s "$words" | grep -vx 'No unfinished job found *' >&2
+  case $status-$none-${out:+jobs} in
+  0-0-jobs) printf '%s\n' "${out#?}";;
+  0-1-|255-1-) ;;
+  *) printf %s "$out"; [ $status = 0 ] && status=1; return $status;;
+  esac
+  echo 'these are all jobs'
 }
 lsf_hold() { # bstop would stop jobs that run, too
   waiting=$($limit bjobs -noheader -o 'stat jobid' "$@" |
@@ -141,12 +147,10 @@ class LSF(Dialect):
 
     def parse(self, text: str) -> list[InQueue]:
         listing, end, rest = text.partition(f"{_ALL}\n")
-        if not end or rest or not listing.endswith("\n"):
+        if not end or rest or (listing and not listing.endswith("\n")):
             raise Unreadable(f"not a whole answer of bjobs: {text[-200:]!r}")
-        if listing.rstrip() == _NONE:
-            return []
-        lines = _MORE.sub(" ", re.sub("\n+", "\n", listing)).removesuffix("\n")
-        found = [self._job(line) for line in lines.split("\n")]
+        lines = _MORE.sub(" ", re.sub("\n+", "\n", listing)).split("\n")
+        found = [self._job(line) for line in lines[:-1]]
         return [job for job in found if job.code not in _GONE]
 
     @staticmethod
