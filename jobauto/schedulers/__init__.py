@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from jobauto.schedulers.base import Dialect, Unreadable
+from jobauto.schedulers.htcondor import HTCondor
 from jobauto.schedulers.local import Local
 from jobauto.schedulers.sge import GridEngine
 from jobauto.schedulers.slurm import Slurm
 
-DIALECTS: dict[str, Dialect] = {d.name: d for d in (Slurm(), GridEngine(), Local())}
+DIALECTS: dict[str, Dialect] = {d.name: d for d in (Slurm(), GridEngine(), HTCondor(), Local())}
 
 __all__ = ["DIALECTS", "Dialect", "Unreadable"]
