@@ -214,6 +214,6 @@ def _attribute(queue: str) -> tuple[str, str]:
     """`JobFlavour=workday` as the name and the expression of a job's attribute."""
     found = _QUEUE.fullmatch(queue)
     if not found:
-        why = "it has no queues: give the attribute that the pool's policy reads, such as"
-        raise Inexpressible("queue", f"{why} JobFlavour=workday")
+        why = "it has no queues: name an attribute that its policy reads, as JobFlavour=workday"
+        raise Inexpressible("queue", why)
     return found[1], found[2] if _PLAIN.fullmatch(found[2]) else f'"{found[2]}"'
