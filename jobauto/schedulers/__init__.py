@@ -6,10 +6,11 @@ from jobauto.schedulers.base import Dialect, Unreadable
 from jobauto.schedulers.htcondor import HTCondor
 from jobauto.schedulers.local import Local
 from jobauto.schedulers.lsf import LSF
+from jobauto.schedulers.pbs import PBS
 from jobauto.schedulers.sge import GridEngine
 from jobauto.schedulers.slurm import Slurm
 
-_ALL = (Slurm(), GridEngine(), LSF(), HTCondor(), Local())
+_ALL = (Slurm(), GridEngine(), PBS(), LSF(), HTCondor(), Local())
 DIALECTS: dict[str, Dialect] = {d.name: d for d in _ALL}
 
 __all__ = ["DIALECTS", "Dialect", "Unreadable"]
