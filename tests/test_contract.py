@@ -27,6 +27,10 @@ OWN_OUTPUT = """#!/bin/sh
 #$ -o my.out
 #$ -j y
 #SBATCH --output=my.out
+#PBS -o my.out -j oe
+#BSUB -o my.out
+#HTCONDOR output = my.out
+#HTCONDOR error = my.err
 echo run >> ran.0
 echo deep trouble >&2
 exit 4

@@ -159,6 +159,10 @@ REFUSED = {
         "pe": ("#!/bin/sh\n#$ -pe nothing 2\n", "requested-parallel-environment"),
         "option": ("#!/bin/sh\n#$ -no-such-option\n", "invalid-option-argument"),
     },
+    "pbs": {"queue": ("#!/bin/sh\n#PBS -q nowhere\n", "Unknown-queue")},
+    "torque": {"queue": ("#!/bin/sh\n#PBS -q nowhere\n", "Unknown-queue")},
+    "lsf": {"queue": ("#!/bin/sh\n#BSUB -q nowhere\n", "No-such-queue")},
+    "htcondor": {"crlf": ("#!/bin/sh\r\necho\r\n", "line-endings")},
 }
 
 
