@@ -63,6 +63,10 @@ class Monitor:
     _gap: bool = True  # the last look failed, or there was none
     _unclaimed: set[str] = field(default_factory=set)  # open attempts that have to be sent again
     _to_fetch: set[str] = field(default_factory=set)  # folders
+    _moved: float = field(init=False)  # when a job ended last, as far as this process knows
+
+    def __post_init__(self) -> None:
+        self._moved = self.clock.elapsed()
 
     def tick(self) -> None:
         """One round. RemoteError: nothing was learned this time, and nothing changed."""
@@ -183,6 +187,7 @@ class Monitor:
             wait = self.limits.hit(self.clock.elapsed())
             log.warning("not taken now, next try in %.0f s: %s", wait, verdict.detail)
             return
+        self._moved = self.clock.elapsed()
         self._to_fetch.add(entry.job.folder)
         ended, failed = verdict.what in ("finished", "failed"), verdict.what == "failed"
         if ended and self.limits.errors.note(self.clock.now(), failed):
@@ -305,7 +310,12 @@ class Monitor:
         """Nothing is in the queue, nothing may start, and nothing awaited has appeared."""
         if self.ledger.in_flight() or self.ledger.lingering or self._ready():
             return False
-        return self.graph.watched() <= self.seen.there | self.seen.missing
+        awaited = self.graph.watched()
+        if not awaited <= self.seen.there | self.seen.missing:
+            return False
+        # what a job wrote at its end may become visible as late as its marker may
+        calm = self.clock.elapsed() - self._moved >= self.patience.marker
+        return calm or not self.dialect.elsewhere or not awaited & self.seen.missing
 
     def states(self) -> dict[str, State]:
         """The state of every job that quelist knows; see actions.status for all others."""

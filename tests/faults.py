@@ -107,8 +107,7 @@ class FaultyCluster(FakeCluster):
 
     def write(self, path: str) -> None:
         super().write(path)
-        can = kinds.LATE_FILES or "qsub.finished." in path
-        if can and self.weather.strikes("marker late"):
+        if self.weather.strikes("file late"):
             self.hidden[path] = self.now + self.dice.uniform(1, 60)
 
     def remove(self, path: str) -> None:
