@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
 from test_monitor import World
@@ -15,11 +16,13 @@ from jobauto import run as runs
 from jobauto.asking import MARK, Asking, read
 from jobauto.cli.dry_run import dry_run
 from jobauto.errors import DONE, UserError
+from jobauto.host import Runner
 from jobauto.model import Job
 from jobauto.remote.submission import Submit
 from jobauto.resources import Resources, mebibytes, parse, seconds
 from jobauto.schedulers import DIALECTS
 from jobauto.settings import Settings
+from jobauto.start import new_run, read_options
 
 A = {"a/qsub.0": "#!/bin/sh\ntrue\n", "a/qsub.dependency.0": ""}
 
@@ -168,6 +171,14 @@ def test_what_a_scheduler_cannot_say_is_refused_with_its_name_and_the_key(tmp_pa
     asking = Asking(Resources(queue="long"), DIALECTS["local"])
     with pytest.raises(UserError, match="--queue: local cannot express queue: "):
         runs.check_asked(tmp_path, found, asking)
+
+
+def test_a_run_that_asks_for_what_cannot_be_said_is_not_even_made(tmp_path: Path) -> None:
+    make(tmp_path / "init", A)
+    given = {"ldir": tmp_path, "scheduler": "local", "queue": "long"}
+    with pytest.raises(UserError, match="local cannot express queue"):
+        new_run(read_options(given)[0], Runner(), FakeClock())
+    assert [path.name for path in tmp_path.iterdir()] == ["init"]
 
 
 def test_a_dry_run_shows_what_is_asked_for(
