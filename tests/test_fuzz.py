@@ -23,9 +23,9 @@ from functools import cache
 from typing import Any
 
 import pytest
+from answers import RECORDED, Folder, read
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_schedulers import RECORDED, recorded
 
 from jobauto.errors import CouldNotAsk, JobautoError
 from jobauto.judge import Absence, Judge, Patience, Verdict, accepted
@@ -50,38 +50,46 @@ THERE, DONE, GONE = attempt("there"), attempt("done"), attempt("gone")  # these 
 KEPT, CUT, REFUSED, NONE = (attempt(i) for i in ("kept", "cut", "refused", "none"))  # no JOBIDs
 DOUBTFUL = [KEPT, CUT, REFUSED, NONE]
 MARKERS = [a.job.marker for a in (THERE, DONE, GONE, *DOUBTFUL)]
-JOBIDS = {"slurm": ("11", "12", "13", "14"), "sge": ("11", "12", "13", "14")}
-JOBIDS["local"] = ("11-900", "12-901", "13-902", "14-903")
+FOLDERS = {name: Folder(RECORDED / name) for name in DIALECTS}
+JOBIDS = {
+    name: tuple(folder.numbered(n) for n in (11, 12, 13, 14)) for name, folder in FOLDERS.items()
+}
 
 
 def output(text: str, code: int = 0, err: str = "") -> str:
     """What `ask` prints of a program."""
-    lines = "".join(f"o {line}\n" for line in text.splitlines())
+    out = text.removesuffix("\n").split("\n") if text else []
+    lines = "".join(f"o {line}\n" for line in out)
     return f"{lines}\n{''.join(f'e {line}' + chr(10) for line in err.splitlines())}e \nr {code}\n"
 
 
 def listing(dialect: str, *jobids: str) -> str:
     """What a scheduler says of running jobs."""
-    if dialect == "slurm":
-        return "".join(f"{jobid}|RUNNING||None\n" for jobid in jobids)
-    if dialect == "local":
-        return "".join(f"{jobid} S\n" for jobid in jobids)
-    jobs = "".join(
-        f"<job_list>\n<JB_job_number>{jobid}</JB_job_number>\n<state>r</state>\n</job_list>\n"
-        for jobid in jobids
-    )
-    return (
-        f"<?xml version='1.0'?>\n<job_info>\n<queue_info>\n{jobs}</queue_info>\n"
-        "<job_info>\n</job_info>\n</job_info>\n"
-    )
+    folder = FOLDERS[dialect]
+    return folder.listing(*((jobid, folder.code, "") for jobid in jobids))
+
+
+def taken(dialect: str, jobid: str) -> str:
+    """What a scheduler says when it took a job."""
+    said = next(a for a in FOLDERS[dialect].expecting("jobid") if a.of("jobid") != [("none",)])
+    return said.out.replace(said.of("jobid")[0][0], jobid)
+
+
+def tokens(dialect: str, jobid: str) -> str:
+    """What a scheduler says of tokens: this job is that of KEPT."""
+    told = [answer for answer in FOLDERS[dialect].expecting("tokens") if answer.tokens]
+    said = min(told, key=lambda answer: len(answer.out))
+    [(token, old), *_] = (said.tokens or {}).items()
+    return said.out.replace(old, jobid).replace(token, KEPT.token)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A request with the body of a whole and true answer to it."""
+    """A request with the body of a true answer; `refused`: one that proves nothing."""
 
     request: Request[Any]
     body: str
+    refused: bool = False
 
     @property
     def whole(self) -> str:
@@ -103,15 +111,14 @@ def look(dialect: str) -> Case:
         [Suspect(GONE, gone)],
         frame=FRAME,
     )
-    tokens = "job_number: 14\ncontext: jobauto=tok-kept\nthese are all jobs\n"
     claims = (
-        f"@claim tok-kept\no {kept}\nr 0\n@begun tok-kept\n@dead tok-kept\n"
+        f"@claim tok-kept\n{output(taken(dialect, kept))}@begun tok-kept\n@dead tok-kept\n"
         "@claim tok-cut\n@begun tok-cut\n@alive tok-cut\n"
         "@claim tok-refused\ne error: Invalid partition\nr 1\n@begun tok-refused\n"
         "@dead tok-refused\n@noclaim tok-none\n"
     )
     body = f"@queue\n{output(listing(dialect, there, kept))}"
-    body += f"@tokens\n{output(tokens)}" if dialect == "sge" else ""
+    body += "" if DIALECTS[dialect].lists_tokens else f"@tokens\n{output(tokens(dialect, kept))}"
     body += (
         f"@t 1\n{claims}@ending {gone}\n{output('1', 0, '')}@tail {gone}\n{output('last words')}"
     )
@@ -131,11 +138,11 @@ def cases() -> dict[str, Case]:
         queue = body[: body.index("@tokens" if "@tokens" in body else "@t 1")]
         found[f"kill on {name}"] = Case(kill, f"{claims}@kill\n{output('', 1, 'no')}{queue}@t 1\n")
         found[f"submit on {name}"] = Case(Submit(dialect, "/run", doubtful, frame=FRAME), claims)
-    for dialect_name, path in (("slurm", "slurm-22.05/squeue-*"), ("sge", "sge-8.1.9/qstat-[!j]*")):
-        for file in sorted(RECORDED.glob(f"{path}.txt")):
-            said = recorded(f"{file.parent.name}/{file.stem}")
+    for dialect, folder in FOLDERS.items():
+        for said in folder.expecting("queue"):
             body = f"@queue\n{output(said.out, said.exit_code, said.err)}"
-            found[file.stem] = Case(Observe(DIALECTS[dialect_name], "/run", frame=FRAME), body)
+            case = Case(Observe(DIALECTS[dialect], "/run", frame=FRAME), body, said.jobs is None)
+            found[f"{dialect}/{said.name}"] = case
     probe = f"@has slurm\n@has rsync\n@host\n{output('login1')}@folder\n{output('/home/x')}"
     found["probe"] = Case(Probe("x", frame=FRAME), probe)
     markers = f"@markers\n{output('./a/qsub.finished.0')}"
@@ -176,9 +183,8 @@ bodies = st.lists(tag_lines | inner_lines | raw, max_size=12).map("\n".join)
 @every_case
 def test_a_true_answer_is_read_as_such_or_refused_for_what_the_scheduler_said(name: str) -> None:
     case = cases()[name]
-    refused = any(word in name for word in ("no-", "un", "timed", "hung", "summary"))
     value = value_or_ours(lambda: case.request.read(Answer(0, case.whole, "")))
-    assert (value is None) == refused
+    assert (value is None) == case.refused
 
 
 @many
@@ -233,8 +239,8 @@ def test_a_true_answer_with_changed_bytes_is_a_value_or_refused(
 def test_each_dialect_reads_any_text_or_calls_it_unreadable(
     dialect: str, data: st.DataObject
 ) -> None:
-    file = data.draw(st.sampled_from(sorted(RECORDED.glob("*/*.txt"))))
-    true = recorded(f"{file.parent.name}/{file.stem}").out
+    file = data.draw(st.sampled_from(sorted(RECORDED.glob("*/*/*.txt"))))
+    true = read(file).out
     text = data.draw(raw | mutated(true))
     of = DIALECTS[dialect]
     with contextlib.suppress(Unreadable):

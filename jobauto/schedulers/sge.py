@@ -88,7 +88,11 @@ class GridEngine(Dialect):
             raise Unreadable("not a whole answer of qstat -xml")
         try:
             root = ElementTree.fromstring(whole[0].encode("utf-8", "replace"))
-        except ElementTree.ParseError as error:
+        except (
+            ElementTree.ParseError,
+            LookupError,
+            ValueError,
+        ) as error:  # the last two: encodings
             raise Unreadable(f"qstat -xml: {error}") from None
         if root.find("queue_info") is None or root.find("job_info") is None:
             raise Unreadable("qstat -xml lists no jobs; is there a -g in ~/.sge_qstat?")
