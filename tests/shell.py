@@ -155,16 +155,15 @@ class Shell:
         self.out += [f"e {said}" for said in reply.err.splitlines()] + [f"r {reply.code}"]
 
     def _program(self, command: str) -> Steps[Reply]:
-        limited = self.limited and command.startswith("$limit ")
-        program, _, rest = command.removeprefix("$limit ").partition(" ")
-        if program == "squeue":
-            shape = re.search(r"-o '([^']*)'", rest)
-            assert shape, command
-            return (yield from self.cluster.squeue(shape[1], limited))
-        if program == "scontrol":
-            return (yield from self.cluster.scontrol(words(rest)[-1]))
-        if program == "scancel":
-            return (yield from self.cluster.scancel(words(rest)))
+        limited = self.limited and "$limit " in command
+        kind, jobids = self.cluster.speech.about(command)
+        if kind in ("queue", "tokens"):
+            return (yield from self.cluster.look(kind == "tokens", limited))
+        if kind == "autopsy":
+            return (yield from self.cluster.autopsy(*jobids))
+        if kind == "kill":
+            return (yield from self.cluster.end(jobids))
+        program = command.partition(" ")[0]
         if program == "find":
             found = [f for f in sorted(self.cluster.files) if "qsub.finished." in f]
             there = [f for f in found if self.cluster.exists(f)]
@@ -219,9 +218,9 @@ class Shell:
 
     def _hand_in(self, claim: Claim, path: str, token: str) -> Steps[int]:
         command = self.functions["hand_in"]
-        token = token if '--comment="$token"' in command else ""
+        told = "$token" in command
         limited = self.limited and "$limit " in command
-        reply = yield from self.cluster.sbatch(path, token, limited)
+        reply = yield from self.cluster.hand_in(path, token if told else "", limited)
         claim.out, claim.err = reply.out, reply.err
         return reply.code
 

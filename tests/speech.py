@@ -1,0 +1,124 @@
+"""How the scheduler of a cluster in memory speaks: from the recorded answers of its dialect.
+
+Only answers are made here, and commands told from one another; that the shell text of a dialect
+works with programs is shown by test_accent_*.py and on the lab.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from answers import RECORDED, Folder, Recorded
+from shell import Reply
+
+from jobauto.model import Queued
+from jobauto.schedulers import DIALECTS
+
+_MARK = "JOBID"
+
+
+class Speech:
+    """One dialect's answers; JOBIDs are numbers in its own form."""
+
+    def __init__(self, name: str) -> None:
+        self.dialect = DIALECTS[name]
+        folder = Folder(RECORDED / name)
+        self._told = folder.told
+        self._first = folder.jobids[0]
+        self._listing = self._told["listing"]
+        self._tokens = self._told.get("tokens", {})
+        states = {kind: codes.split() for kind, codes in self._told["states"].items()}
+        self._codes = {s: states[s.value][0] for s in Queued if states.get(s.value)}
+        self._taken = next(
+            answer for answer in folder.expecting("jobid")
+            if answer.of("jobid") != [("none",)] and answer.exit_code == 0
+        )  # fmt: skip
+        refusals = list(folder.expecting("refused"))
+        self.limits, self.lost, self.never = (
+            [_reply(a, 1) for a in refusals if a.of("refused") == [(kind,)]]
+            for kind in ("limit", "lost", "never")
+        )
+        self.down = [_reply(a) for a in folder.expecting("queue") if _no_answer(a)]
+        self.no_tokens = [
+            _reply(a) for a in folder.expecting("tokens") if a.of("tokens") == [("none",)]
+        ]
+        endings = list(folder.expecting("ending"))
+        self._bad = next(a for a in endings if a.ending.exit_code)
+        self._good = next((a for a in endings if a.ending.exit_code == 0), None)
+        self._forgotten = next(a for a in endings if not a.ending.known)
+
+    def jobid(self, number: int) -> str:
+        return re.sub(r"\d+", str(number), self._first, count=1)
+
+    def taken(self, jobid: str) -> Reply:
+        """A submission was accepted."""
+        [[recorded]] = self._taken.of("jobid")
+        return Reply(0, self._taken.out.replace(recorded, jobid), self._taken.err)
+
+    def code(self, state: Queued) -> str:
+        """The code of a state; of a running job where there is none."""
+        return self._codes.get(state, self._codes[Queued.RUNNING])
+
+    def queue(self, jobs: Iterable[tuple[str, str, str]]) -> Reply:
+        """A listing of (JOBID, code, token)."""
+        return Reply(0, _filled(self._listing, list(jobs)))
+
+    def tokens(self, jobs: Iterable[tuple[str, str, str]]) -> Reply:
+        """The tokens, where `queue` does not show them."""
+        found = list(jobs)
+        return Reply(0, _filled(self._tokens, found)) if found else self.no_tokens[0]
+
+    def ended(self, jobid: str, good: bool | None) -> Reply:
+        """How a job ended; None: nobody remembers."""
+        answer = self._good if good else self._bad
+        if good is None or answer is None:
+            return _reply(self._forgotten)
+        return _reply(answer)
+
+    def about(self, command: str) -> tuple[str, list[str]]:
+        """What a command of the dialect does (queue, tokens, kill, autopsy), and the JOBIDs in it;
+        ('', []) for another."""
+        if command == self.dialect.query([]):
+            return "queue", []
+        if command == self.dialect.tokens():
+            return "tokens", []
+        for kind, (before, behind) in _frames(self.dialect.name).items():
+            if command.startswith(before) and command.endswith(behind):
+                inside = command[len(before) : len(command) - len(behind)]
+                return kind, re.split(r"[ ,]+", inside)
+        return "", []
+
+
+@lru_cache
+def speech(name: str) -> Speech:
+    """The one Speech of a dialect."""
+    return Speech(name)
+
+
+@lru_cache
+def _frames(name: str) -> dict[str, tuple[str, str]]:
+    """What stands before and behind the JOBIDs in a command."""
+    dialect = DIALECTS[name]
+    commands = {"kill": dialect.kill([_MARK]), "autopsy": dialect.autopsy(_MARK)}
+    return {kind: text.partition(_MARK)[::2] for kind, text in commands.items()}
+
+
+def _no_answer(answer: Recorded) -> bool:
+    return answer.of("queue") == [("no", "answer")] and bool(answer.exit_code or answer.err)
+
+
+def _reply(answer: Recorded, code: int | None = None) -> Reply:
+    return Reply(code or answer.exit_code, answer.out, answer.err)
+
+
+def _filled(parts: dict[str, str], jobs: list[tuple[str, str, str]]) -> str:
+    def each(template: str) -> list[str]:
+        return [
+            template.replace("{jobid}", jobid).replace("{code}", code).replace("{token}", token)
+            for jobid, code, token in jobs
+        ]
+
+    head = parts.get("head", "").replace("{index}", "".join(each(parts.get("index", ""))))
+    return head + parts.get("between", "").join(each(parts["job"])) + parts.get("tail", "")
