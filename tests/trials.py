@@ -160,6 +160,7 @@ class Trial:
         lies = self.cluster.hidden_at  # kill looks once; what it is not shown it leaves unsure
         queue = [j for j in self.cluster.queue() if lies.get(j.jobid, 0.0) < begun]
         self.checker.killed(queue, begun, unsure)
+        self.checker.unseen |= {file for file, seen in self.cluster.hidden.items() if seen > begun}
 
     def _killed(self) -> bool:
         self.weather.tell("kill")

@@ -9,7 +9,7 @@ from jobauto import quoting
 from jobauto.errors import CouldNotAsk
 from jobauto.model import Attempt, Claim, InQueue
 from jobauto.remote.framing import Answer, Frame, sections
-from jobauto.remote.observation import read_queue
+from jobauto.remote.observation import read_queue, read_tokens, with_tokens
 from jobauto.remote.steering import portions
 from jobauto.remote.submission import CLAIM_FUNCTIONS, note_claim
 from jobauto.schedulers import Dialect
@@ -55,6 +55,7 @@ class Kill:
 
     def script(self) -> str:
         jobids = [jobid for some in portions(self.jobids) for jobid in some]
+        tokens = self.dialect.tokens() if self.doubtful else None
         parts = [
             self.dialect.prelude,
             CLAIM_FUNCTIONS,
@@ -65,6 +66,7 @@ class Kill:
             *(f"ask {quoting.word(self.dialect.kill(ids))}" for ids in portions(jobids)),
             "echo @queue",
             f"ask {quoting.word(self.dialect.query(jobids))}",
+            f"echo @tokens\nask {quoting.word(tokens)}" if tokens else "",
             *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.markers)),
         ]
         return self.frame.script(self.folder, "\n".join(parts))
@@ -72,15 +74,18 @@ class Kill:
     def read(self, answer: Answer) -> Killed:
         said, markers, claims = "", set(), dict[str, Claim]()
         queue: dict[str, InQueue] | None = None
+        tokens: dict[str, str] = {}
         for section in sections(self.frame.body(answer, self.folder)):
             if section.tag == "kill":
                 said = section.text + section.errors
             elif section.tag == "queue":
                 queue = read_queue(self.dialect, section)
+            elif section.tag == "tokens":
+                tokens = read_tokens(self.dialect, section)
             elif section.tag == "t":
                 markers.add(section.which(self.markers))
             else:
                 note_claim(claims, section)
         if queue is None:
             raise CouldNotAsk("the answer holds no queue")
-        return Killed(said, queue, frozenset(markers), claims)
+        return Killed(said, with_tokens(queue, tokens), frozenset(markers), claims)
