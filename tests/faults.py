@@ -167,8 +167,8 @@ class FaultyCluster(FakeCluster):
         queue = self.queue()
         if fault in ("look fails", "look complains"):  # and goes on like that for a while
             down = self.dice.choice(self.speech.down)
-            silent = Reply(1), Reply(0, self.listing([]).out, down.err or "trouble\n")
-            reply = silent[1] if fault == "look complains" else self.dice.choice((down, silent[0]))
+            complaint = Reply(0, self.listing([]).out, "trouble\n")
+            reply = complaint if fault == "look complains" else self.dice.choice((down, Reply(1)))
             self.outage = self.now + self.patience * self.dice.random(), reply
             return reply
         if fault == "look lies":

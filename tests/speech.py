@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from answers import RECORDED, Folder, Recorded
+from answers import RECORDED, REFUSALS, Folder, Recorded
 from shell import Reply
 
 from jobauto.model import Queued
@@ -32,30 +32,27 @@ class Speech:
         states = {kind: codes.split() for kind, codes in self._told["states"].items()}
         self._codes = {s: states[s.value][0] for s in Queued if states.get(s.value)}
         self._taken = next(
-            answer for answer in folder.expecting("jobid")
-            if answer.of("jobid") != [("none",)] and answer.exit_code == 0
+            answer for answer in folder.expecting("jobid") if answer.jobid and not answer.exit_code
         )  # fmt: skip
         refusals = list(folder.expecting("refused"))
         self.limits, self.lost, self.never = (
-            [_reply(a, 1) for a in refusals if a.of("refused") == [(kind,)]]
-            for kind in ("limit", "lost", "never")
+            [_reply(a, 1) for a in refusals if a.refusal == kind] for kind in REFUSALS
         )
-        self.down = [_reply(a) for a in folder.expecting("queue") if _no_answer(a)]
-        self.no_tokens = [
-            _reply(a) for a in folder.expecting("tokens") if a.of("tokens") == [("none",)]
-        ]
-        endings = list(folder.expecting("ending"))
-        self._bad = next(a for a in endings if a.ending.exit_code)
-        self._good = next((a for a in endings if a.ending.exit_code == 0), None)
-        self._forgotten = next(a for a in endings if not a.ending.known)
+        no_answer = [a for a in folder.expecting("queue") if ("no", "answer") in a.of("queue")]
+        self.down = [_reply(answer) for answer in no_answer]
+        self.no_tokens = [_reply(a) for a in folder.expecting("tokens") if a.tokens == {}]
+        endings = [(answer.ending[0], answer) for answer in folder.expecting("ending")]
+        self._bad = next(answer for ending, answer in endings if ending.exit_code)
+        self._good = next((answer for ending, answer in endings if ending.exit_code == 0), None)
+        self._forgotten = next(answer for ending, answer in endings if not ending.known)
 
     def jobid(self, number: int) -> str:
         return re.sub(r"\d+", str(number), self._first, count=1)
 
     def taken(self, jobid: str) -> Reply:
         """A submission was accepted."""
-        [[recorded]] = self._taken.of("jobid")
-        return Reply(0, self._taken.out.replace(recorded, jobid), self._taken.err)
+        assert self._taken.jobid
+        return Reply(0, self._taken.out.replace(self._taken.jobid, jobid), self._taken.err)
 
     def code(self, state: Queued) -> str:
         """The code of a state; of a running job where there is none."""
@@ -84,10 +81,10 @@ class Speech:
             return "queue", []
         if command == self.dialect.tokens():
             return "tokens", []
-        for kind, (before, behind) in _frames(self.dialect.name).items():
-            if command.startswith(before) and command.endswith(behind):
-                inside = command[len(before) : len(command) - len(behind)]
-                return kind, re.split(r"[ ,]+", inside)
+        for kind, shape in _shapes(self.dialect.name).items():
+            match = shape.fullmatch(command)
+            if match:
+                return kind, re.split(r"[ ,]+", match["jobids"])
         return "", []
 
 
@@ -98,15 +95,13 @@ def speech(name: str) -> Speech:
 
 
 @lru_cache
-def _frames(name: str) -> dict[str, tuple[str, str]]:
-    """What stands before and behind the JOBIDs in a command."""
+def _shapes(name: str) -> dict[str, re.Pattern[str]]:
+    """What a command looks like around its JOBIDs."""
     dialect = DIALECTS[name]
     commands = {"kill": dialect.kill([_MARK]), "autopsy": dialect.autopsy(_MARK)}
-    return {kind: text.partition(_MARK)[::2] for kind, text in commands.items()}
-
-
-def _no_answer(answer: Recorded) -> bool:
-    return answer.of("queue") == [("no", "answer")] and bool(answer.exit_code or answer.err)
+    texts = {kind: re.escape(text) for kind, text in commands.items()}
+    texts = {kind: text.replace(_MARK, "(?P<jobids>.+?)", 1) for kind, text in texts.items()}
+    return {kind: re.compile(text.replace(_MARK, "(?P=jobids)")) for kind, text in texts.items()}
 
 
 def _reply(answer: Recorded, code: int | None = None) -> Reply:
