@@ -27,6 +27,7 @@ from jobauto.limits import Limits
 from jobauto.missing import Missing
 from jobauto.model import Seen, State
 from jobauto.noticing import Noticing
+from jobauto.obeying import Obeying
 from jobauto.remote.observation import Observe
 from jobauto.remote.probe import FindMarkers
 from jobauto.resources import Resources
@@ -53,6 +54,7 @@ class Monitor:
     asking: Asking = field(default_factory=lambda: Asking(Resources()))
     results: list[str] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
+    interval: float = 10.0  # seconds from one look to the next
     seen: Seen = field(default_factory=Seen)  # the last look
     missing: Missing = field(default_factory=Missing)
     strange: Strange = field(default_factory=Strange)
@@ -63,6 +65,7 @@ class Monitor:
     _to_fetch: set[str] = field(default_factory=set)  # folders
     _moved: float = field(init=False)  # when a job ended last, as far as this process knows
     submitting: Submitting = field(init=False)
+    obeying: Obeying = field(init=False)
 
     def __post_init__(self) -> None:
         self._moved = self.clock.elapsed()
@@ -77,6 +80,17 @@ class Monitor:
             self.asking,
             self.clock,
         )
+        self.obeying = Obeying(
+            self.run,
+            self.graph,
+            self.ledger,
+            self.host,
+            self.dialect,
+            self.limits,
+            self.noticing,
+            self.clock,
+            self.interval,
+        )
 
     def tick(self) -> None:
         """One round. RemoteError: nothing was learned this time, and nothing changed."""
@@ -87,6 +101,7 @@ class Monitor:
             self.begin()
         self.seen = self.observe()
         self.decide(self.seen)
+        self.obeying.end_killed()
         self.record()
         if self.submitting.submit(self.seen, self.guard):
             self.ledger.save(self.clock.date())  # qstat has not changed
@@ -94,6 +109,10 @@ class Monitor:
 
     def notice(self) -> None:
         """Take over what a person changed in the run folder, and obey orders."""
+        for path, order in orders.waiting(self.run.private):
+            self.obeying.obey(order, self.seen)
+            self.ledger.save(self.clock.date())
+            path.unlink()
         self.queue(self.noticing.look())
         edited = self.ledger.edits()
         for name in sorted(edited):
@@ -101,10 +120,6 @@ class Monitor:
             if name in self.graph.needs:
                 self.graph.set_needs(name, self.graph.needs[name])
         self.begun = self.begun and not edited
-        for path, order in orders.waiting(self.run.private):
-            orders.obey(order, self.ledger)
-            self.ledger.save(self.clock.date())
-            path.unlink()
 
     def begin(self) -> None:
         """Send the tree if it was never sent whole, and sort out what is done and what is ready."""
@@ -192,14 +207,15 @@ class Monitor:
         assert entry.attempt
         self.submitting.unclaimed.discard(name)
         left = verdict.what == "finished" and not seen.names(entry.jobid, entry.attempt.token)
-        self.ledger.settle(name, verdict.what, date, verdict.detail, left)
+        what, detail = self.obeying.verdict(name, verdict.what, verdict.detail)
+        self.ledger.settle(name, what, date, detail, left)
         if verdict.what == "putback":
             wait = self.limits.hit(self.clock.elapsed())
             log.warning("not taken now, next try in %.0f s: %s", wait, verdict.detail)
             return
         self._moved = self.clock.elapsed()
         self._to_fetch.add(entry.job.folder)
-        ended, failed = verdict.what in ("finished", "failed"), verdict.what == "failed"
+        ended, failed = what in ("finished", "failed"), what == "failed"
         if ended and self.limits.errors.note(self.clock.now(), failed):
             log.warning("%s", self.limits.errors)
         if verdict.what == "finished":
@@ -209,11 +225,11 @@ class Monitor:
             self.queue(self.graph.arrived(entry.job.marker))
             return
         tail = seen.endings[entry.jobid].tail if entry.jobid in seen.endings else ""
-        text = f"{quoting.shown(name)} {verdict.what}: {verdict.detail}\n{tail}"
+        text = f"{quoting.shown(name)} {what}: {detail}\n{tail}"
         log.warning("%s", text.rstrip())
         if tail:
             self.run.keep_tail(entry.attempt, tail)
-        if verdict.what == "failed" and entry.retries < self.limits.retries:
+        if what == "failed" and entry.retries < self.limits.retries:
             self.ledger.say(name, Word("retry", date, AUTO))
 
     def queue(self, names: Iterable[str]) -> None:

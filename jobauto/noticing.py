@@ -43,6 +43,10 @@ class Noticing:
             if run.mirrored and 0 < run.synced_ns < signature[0]:
                 self._take_script(name, signature)
 
+    def soon(self) -> None:
+        """Look the next time, however lately that was done."""
+        self._next = 0.0
+
     def look(self) -> list[str]:
         """Take changes over; the jobs that miss nothing since."""
         begun = self.elapsed()

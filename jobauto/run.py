@@ -8,7 +8,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,8 @@ class Run:
 
     `rdir` is the run's folder on the remote, absolute; equal to `folder` when nothing is
     mirrored. `synced_ns`: the newest change of a script that the remote has (ctime in ns); 0 until
-    the whole tree was sent once.
+    the whole tree was sent once. What a person ordered and still holds: `stopped` (who, and when:
+    nothing is submitted), `moved` (job, or '' for all, to its queue), `killed` (job to who).
     """
 
     folder: Path
@@ -51,6 +52,9 @@ class Run:
     rdir: str = ""
     remote_host: str = ""
     synced_ns: int = 0
+    stopped: tuple[str, str] | None = None
+    moved: dict[str, str] = field(default_factory=dict)
+    killed: dict[str, str] = field(default_factory=dict)
 
     @property
     def private(self) -> Path:
@@ -66,14 +70,7 @@ class Run:
 
     def save(self) -> None:
         """Remember the run; whole or not at all."""
-        kept = {
-            "id": self.id,
-            "settings": self.settings,
-            "scheduler": self.scheduler,
-            "rdir": self.rdir,
-            "remote_host": self.remote_host,
-            "synced_ns": self.synced_ns,
-        }
+        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "folder"}
         files.replace(self.private / _MEMORY, json.dumps(kept, indent=1, default=str) + "\n")
 
     def keep_tail(self, attempt: Attempt, tail: str) -> None:
@@ -95,7 +92,7 @@ class Run:
     def asking(self) -> Asking:
         """What its jobs ask of the scheduler."""
         chosen = Settings.model_construct(**self.settings)
-        return Asking(chosen.asked, DIALECTS.get(self.scheduler))
+        return Asking(chosen.asked, DIALECTS.get(self.scheduler), moved=self.moved)
 
 
 def is_run(folder: Path) -> bool:
@@ -112,8 +109,8 @@ def open_run(folder: Path) -> Run:
         )
     try:
         kept = json.loads(files.read(path))
-        run = Run(folder.resolve(), **kept)
-        TypeAdapter(Run).validate_python({**kept, "folder": folder})
+        Run(folder, **kept)  # a field that nobody knows is a TypeError
+        run = TypeAdapter(Run).validate_python({**kept, "folder": folder.resolve()})
         _check_kinds(run.settings)
         return run
     except (ValueError, TypeError, RecursionError) as error:

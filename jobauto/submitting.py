@@ -95,7 +95,7 @@ class Submitting:
 
     def _to_submit(self, seen: Seen) -> list[str]:
         """Open attempts whose claim does not exist, then what is ready, as far as there is room."""
-        if self.clock.elapsed() < self.limits.until:
+        if self.run.stopped or self.clock.elapsed() < self.limits.until:
             return []
         flying = self.ledger.in_flight()
         names = [e.job.name for e in flying if e.job.name in self.unclaimed]

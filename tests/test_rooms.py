@@ -44,6 +44,7 @@ ORDER = [
     "lock",
     "noticing",
     "submitting",
+    "obeying",
     "monitor",
     "loop",
     "start",

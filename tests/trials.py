@@ -64,8 +64,14 @@ class Trial:
         self.weather = Weather(self.clock, dice)
         self.disk = Disk(self.tree.folder, self.weather)
         self.interval = dice.choice((10.0, 10.0, 60.0, 600.0))
-        options = {"maxqsub": dice.randint(1, 5), "retries": dice.choice((0, 0, 1, 2))}
-        self.chosen = Settings.model_construct(**{**defaults(), **options})
+        options = {
+            "interval": self.interval,
+            "maxqsub": dice.randint(1, 5),
+            "retries": dice.choice((0, 0, 1, 2)),
+        }
+        self.chosen = Settings.model_construct(
+            **{**defaults(), **options, "interval": self.interval}
+        )
         self.checker = Checker(self.tree.files(), MID, options["maxqsub"], self._intents)
         slots = dice.choice((1, 100))
         self.cluster = FaultyCluster(self.clock, self.weather, self.checker, slots, accent)
@@ -110,7 +116,7 @@ class Trial:
         try:
             self.host.open()
             monitor = prepare(self._run(), self.chosen, self.host, self.clock)
-            return loops.loop(monitor, self.interval, self._pause)
+            return loops.loop(monitor, self._pause)
         except Died as death:
             self._died(death)
         except (RemoteError, OSError) as error:
