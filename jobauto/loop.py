@@ -130,11 +130,8 @@ def loop(
 
 def what_is_wrong(monitor: Monitor, link: Link) -> list[Condition]:
     """All that keeps the run from going on as it should."""
-    found = link.conditions() + monitor.limits.conditions(monitor.clock.now())
-    if monitor.run.stopped:
-        who, date = monitor.run.stopped
-        found.append(Condition("stopped", f"by {who}: nothing is submitted", date, "never"))
-    return found
+    limits = monitor.limits.conditions(monitor.clock.now())
+    return link.conditions() + monitor.run.conditions() + limits
 
 
 def _wait(monitor: Monitor, link: Link, wait: float, pause: Callable[[float], None]) -> None:

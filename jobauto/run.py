@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from jobauto import tree
 from jobauto.asking import Asking
+from jobauto.conditions import Condition
 from jobauto.errors import UserError, raise_all
 from jobauto.graph import Graph, Need, parse_needs
 from jobauto.ledger import files
@@ -67,6 +68,13 @@ class Run:
     @property
     def remote(self) -> str:
         return str(self.settings.get("remote", "local"))
+
+    def conditions(self) -> list[Condition]:
+        """That a person stopped it, if so."""
+        if not self.stopped:
+            return []
+        who, date = self.stopped
+        return [Condition("stopped", f"by {who}; to go on: jobauto resume", date, "")]
 
     def save(self) -> None:
         """Remember the run; whole or not at all."""

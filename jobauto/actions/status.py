@@ -91,7 +91,7 @@ def status(folder: Path) -> Status:
     queue = last_queue(run)
     watched = lock.watcher(run.private)
     states, culprits = all_states(graph, ledger.entries, bool(watched))
-    conditions = read_conditions(run.private) if watched else []
+    conditions = read_conditions(run.private) if watched else run.conditions()
     return Status(run, graph, ledger.entries, states, culprits, queue, watched, conditions)
 
 

@@ -44,8 +44,8 @@ def _because(status: Status, name: str, state: State) -> str:
     if state in (State.WAITING, State.BLOCKED):
         return "; ".join(_missing(status, need) for need in status.graph.missing(name)[:5])
     if state is State.READY:
-        if any(c.what == "paused" for c in status.conditions):
-            return "; ".join(f"{c.what}: {c.why}, until {c.until}" for c in status.conditions)
+        if any(c.what in ("paused", "stopped") for c in status.conditions):
+            return "; ".join(map(str, status.conditions))
         return _no_room(status)
     assert entry
     if state is State.STARTED:
