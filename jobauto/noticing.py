@@ -14,7 +14,8 @@ from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.host import Host
 from jobauto.quoting import shown
-from jobauto.run import Run, read_needs
+from jobauto.run import Run, name_problems, read_needs
+from jobauto.schedulers import DIALECTS
 from jobauto.tree import Tree
 
 log = logging.getLogger("jobauto")
@@ -71,7 +72,8 @@ class Noticing:
     def _take_script(self, name: str, signature: tree.Signature) -> bool:
         job = self.graph.jobs[name]
         try:
-            problems = self.run.filler().fill(self.run.folder, job)
+            problems = name_problems([job], DIALECTS[self.run.scheduler], self.run.rdir)
+            problems = problems or self.run.filler().fill(self.run.folder, job)
         except OSError as error:
             problems = [UserError(str(error), shown(name))]
         for problem in problems:

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from jobauto.asking import Asking
 from jobauto.errors import UserError, raise_all
 from jobauto.graph import Graph, Need, parse_needs
 from jobauto.ledger import files
-from jobauto.model import Attempt, stamp
+from jobauto.model import Attempt, Job, stamp
 from jobauto.quoting import shown, word
 from jobauto.schedulers import DIALECTS, Dialect
 from jobauto.settings import OF_THE_CALL, Settings
@@ -220,12 +220,16 @@ def check_asked(root: Path, found: Tree, asking: Asking) -> None:
     raise_all(asking.problems(root, found.jobs.values()))
 
 
-def check_names(found: Tree, dialect: Dialect, rdir: str) -> None:
-    """Raise every name that the scheduler would refuse, before anything is made or sent."""
-    jobs = found.jobs.values()
+def name_problems(jobs: Iterable[Job], dialect: Dialect, rdir: str) -> list[UserError]:
+    """Names that the scheduler would refuse."""
     reasons = {job.name: dialect.bad_name(f"{rdir}/{job.folder}", job.id) for job in jobs}
     hint = "choose another name"
-    raise_all([UserError(why, shown(name), hint) for name, why in reasons.items() if why])
+    return [UserError(why, shown(name), hint) for name, why in reasons.items() if why]
+
+
+def check_names(found: Tree, dialect: Dialect, rdir: str) -> None:
+    """Raise every name that the scheduler would refuse, before anything is made or sent."""
+    raise_all(name_problems(found.jobs.values(), dialect, rdir))
 
 
 def new_folder(ldir: Path, now: float) -> Path:

@@ -498,6 +498,16 @@ def test_qstat_holds_the_last_answer_with_its_time(world: Callable[..., World]) 
     assert second.startswith("1001|RUNNING|")
 
 
+def test_a_file_that_shows_up_after_its_job_has_ended_is_waited_for(
+    world: Callable[..., World],
+) -> None:
+    tree = {"a/qsub.0": "", "a/qsub.dependency.0": "", "b/qsub.0": ""}
+    w = world({**tree, "b/qsub.dependency.0": "../a/out\n"})
+    w.cluster.at(w.clock.time + 60, lambda: w.cluster.write("a/out"))
+    assert w.finish() == DONE
+    assert w.last_words() == {"a/qsub.0": "finished", "b/qsub.0": "finished"}
+
+
 def test_a_marker_that_shows_up_a_minute_late_is_no_failure(world: Callable[..., World]) -> None:
     w = world({"a/qsub.0": "", "a/qsub.dependency.0": ""})
     w.cluster.plans["a/qsub.0"] = FakeJob(seconds=5)

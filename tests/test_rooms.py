@@ -43,6 +43,7 @@ ORDER = [
     "run",
     "lock",
     "noticing",
+    "submitting",
     "monitor",
     "loop",
     "start",

@@ -1,0 +1,274 @@
+"""OpenPBS and PBS Professional, and Torque where it differs: qsub, qselect, qstat, qdel.
+
+A JOBID is what qsub prints, `12.server`. An array is `12[].server` there and `12+.server` here,
+for a JOBID stands in scripts as it is; its parts have the JOBID of the array.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from jobauto.model import Ending, InQueue, Queued
+from jobauto.resources import Resources
+from jobauto.schedulers.base import Dialect, Unreadable, hours, no_environment, only_match
+
+# qstat(1B) of both; M and F are shown only to who asks for the history
+STATES = {
+    "Q": Queued.PENDING,
+    "W": Queued.PENDING,
+    "T": Queued.PENDING,
+    "H": Queued.HELD,
+    "R": Queued.RUNNING,
+    "B": Queued.RUNNING,
+    "S": Queued.SUSPENDED,
+    "U": Queued.SUSPENDED,
+    "E": Queued.ENDING,
+}
+ENDED = {"F", "X", "C"}
+_JOBID = re.compile(r"(\d+(?:\[\d*\])?(?:\.[\w.-]+)?)")
+_ASKED = re.compile(r"jobs:((?: \d+(?:\[\d*\])?(?:\.[\w.-]+)?(?:@\S+)?)*)")
+# 153 and 35: what is left of 15001 and 15139, an unknown and a finished job
+_END = re.compile(r"end (?:0|153|35)")
+_HEAD = re.compile(r"Job Id: (\S+)")
+_ATTRIBUTE = re.compile(r"^    (\S+) = (.*)", re.MULTILINE)
+_GONE = re.compile(
+    r"qstat: (?:Unknown Job Id(?: Error)?(?: MSG=.*)? (\S+)"
+    r"|(\S+) Job has finished, use -x or -H to obtain historical job information)"
+)
+# what a person may put a line break into, such as an exported function of bash
+_MANY_LINES = {"Variable_List", "submit_args"}
+_TOKEN = re.compile(r"(?:^|,)PBS_O_MAIL=jobauto:([\w.+-]+)(?=,|$)")
+# check_job_name() of OpenPBS takes fewer than that of Torque
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_+-]")
+# quoted, these have a meaning for csh or in a list of variables
+_NOT_IN_A_FOLDER = re.compile(r"['!\\,\"\x00-\x1f\x7f]")
+_LONGEST_NAME = 230
+# JOB_EXEC_* of job.h in OpenPBS, and of pbs_job.h in Torque, which has other numbers
+_PBS_ENDS = {
+    -14: "node-failure",
+    -20: "node-failure",
+    -26: "memory",
+    -27: "memory",
+    -28: "cpu-time",
+    -29: "walltime",
+    -31: "memory",
+}
+_TORQUE_ENDS = {-10: "memory", -11: "walltime", -12: "cpu-time"}
+_TERMINATED = "91"  # substate of a job that somebody deleted: JOB_SUBSTATE_TERMINATED
+
+_PRELUDE = r"""
+unset PBS_QSTAT_EXECONLY PBS_QSTAT_NO_COMPLETE # Torque's, which hide jobs
+# A job begins in $HOME. This one goes to its folder first, and asks for what its script asks for.
+# Its text means the same to sh and csh: a person's login shell reads it.
+wrapper() {
+  IFS= read -r first <"$1"
+  case $first in '#!'*) chmod u+x "$1" && echo '#!/bin/sh' || return;; esac
+  sed -n -e '/^:/d' -e '/^[[:space:]]*[^#[:space:]]/q' -e '/^[[:space:]]*#PBS/{' \
+    -e :more -e '/\\$/{' -e N -e 'b more' -e '}' -e p -e '}' "$1" || return
+  case $first in
+    '#!'*) echo "cd '$PWD' && exec ./$1";;
+    *) echo "cd '$PWD' || exit 1" && cat "$1";;
+  esac
+}
+hand_over() { # hand_over TOKEN SCRIPT [OPTION...]
+  token=$1 script=$2
+  shift 2
+  wrapper "$script" >"$claim/$script" || return
+  # qsub keeps $MAIL as PBS_O_MAIL: no option of the script's is lost
+  MAIL=jobauto:$token $limit qsub "$@" "$claim/$script"
+}
+# What qselect lists and the JOBIDs given: those may be at another server by now.
+# Who has ended in between makes qstat fail, but qstat then says so.
+listing() (
+  user=$(id -un) && found=$($limit qselect -u "$user") || exit
+  set -f # 12[].server is no pattern
+  found=" $(echo $found) "
+  for id; do
+    case $found in *" $id "*|*" ${id%%[.[]*}["*) ;; *) found="$found$id ";; esac
+  done
+  set -- $found
+  echo "jobs:${1:+ $*}"
+  said= code=0
+  # its complaints come last: they must not break a line that it has not written out yet
+  [ $# = 0 ] || { said=$($limit qstat -f "$@" 2>&1 >&4) || code=$?; } 4>&1
+  printf '\n%s\nend %s\n' "$said" $code
+)
+"""
+
+
+class PBS(Dialect):
+    name = "pbs"
+    directive = "#PBS"
+    # Grid Engine has all these programs, but no such version; Slurm's wrappers have no qselect
+    detect = (
+        "command -v qsub && command -v qselect && command -v qdel && "
+        "qstat --version 2>&1 | grep -Eiq '^(pbs_version = |version: *[0-9])'"
+    )
+    prelude = _PRELUDE
+    lists_tokens = True
+    # the tables of messages: pbs_messages.c of OpenPBS and pbs_error_db.h of Torque
+    limit = re.compile(
+        r"would exceed|Maximum number of jobs|Queue is (?:not enabled|currently not available)"
+        r"|Resource temporarily unavailable|Server shutting down|No space left on device"
+        r"|error writing copy of script|I/O error",
+        re.IGNORECASE,
+    )
+    lost = re.compile(
+        r"(?:can ?not|couldn.t|could not|unable to) (?:connect|communicate|establish)"
+        r"|communication failure|connection (?:refused|reset|table full)|No free connections"
+        r"|tim(?:ed|e) ?out|End of File|protocol error|\bsocket\b|Broken pipe|No route to host"
+        r"|System error|internal error|Server busy|(?:Invalid|Expired) credential"
+        r"|unable to authenticate|Server returned error|Error \(\d|Failed to save job|Retry to submit",
+        re.IGNORECASE,
+    )
+
+    def bad_name(self, folder: str, id: str) -> str:
+        """A job is named after its script; its folder is a word in the text that is handed in."""
+        bad, odd = _NOT_IN_A_NAME.search(id), _NOT_IN_A_FOLDER.search(folder)
+        if bad:
+            which = "blank" if bad[0].isspace() else f"{bad[0]!r}"
+            return f"PBS takes no {which} in the name of a job"
+        if len(f"qsub.{id}") > _LONGEST_NAME:
+            return f"PBS takes no name of a job longer than {_LONGEST_NAME} characters"
+        return f"PBS takes no {odd[0]!r} in the name of a folder" if odd else ""
+
+    def submit(self, script: str, token: str, options: str) -> str:
+        return f"hand_over {token} {script} {options}"
+
+    def options(self, asked: Resources) -> list[tuple[str, ...]]:
+        """In the older words, which both read: pbs_resources(7B), BACKWARD COMPATIBILITY.
+        -P is a project in PBS, but another user in Torque."""
+        no_environment(asked)
+        found = {
+            "-q ": asked.queue,
+            "-l walltime=": asked.walltime and hours(asked.walltime),
+            "-l nodes=1:ppn=": asked.cores,
+            "-l mem=": asked.memory and f"{asked.memory}mb",
+            "-A ": asked.account,
+        }
+        return [tuple(f"{option}{value}".split(" ")) for option, value in found.items() if value]
+
+    def jobid(self, out: str) -> str | None:
+        found = only_match(_JOBID, out)
+        return found and _ours(found)
+
+    def query(self, jobids: Sequence[str]) -> str:
+        return f"listing {_theirs(jobids)}".rstrip()
+
+    def parse(self, text: str) -> list[InQueue]:
+        first, _, rest = text.partition("\n")
+        body, _, last = rest.removesuffix("\n").rpartition("\n")
+        asked = _ASKED.fullmatch(first)
+        if not asked or not rest.endswith("\n") or not _END.fullmatch(last):
+            raise Unreadable("not a whole answer of qselect and qstat")
+        jobs, gone = _described(body)
+        jobids = asked[1].split()
+        if _without(jobids, told=[*jobs, *gone]) or _without(jobs, told=jobids):
+            raise Unreadable("qstat -f does not tell of the jobs that were asked for")
+        found = (_in_queue(jobid, attributes) for jobid, attributes in jobs.items())
+        return [job for job in found if job.code not in ENDED]
+
+    def kill(self, jobids: Sequence[str]) -> str:
+        return f"$limit qdel {_theirs(jobids)}"
+
+    def hold(self, jobids: Sequence[str]) -> str:
+        return f"$limit qhold {_theirs(jobids)}"
+
+    def release(self, jobids: Sequence[str]) -> str:
+        return f"$limit qrls {_theirs(jobids)}"
+
+    def move(self, jobids: Sequence[str], queue: str) -> str:
+        return f"$limit qmove {queue} {_theirs(jobids)}"
+
+    def autopsy(self, jobid: str) -> str:
+        # Torque shows a job for some minutes after its end; PBS has a history to ask for
+        job = _theirs([jobid])
+        return f"$limit qstat -f {job} 2>/dev/null || $limit qstat -x -f {job}"
+
+    def ending(self, text: str) -> Ending:
+        facts = dict(_ATTRIBUTE.findall(text.replace("\n\t", "")))
+        torque = "exit_status" in facts
+        code = facts.get("Exit_status", facts.get("exit_status", ""))
+        if facts.get("substate") == _TERMINATED:
+            return Ending(None, "cancelled")
+        if not re.fullmatch(r"-?\d{1,9}", code):
+            ended = facts.get("job_state") in ENDED
+            return Ending(None, facts.get("comment", "") if ended else "")
+        status = int(code)
+        if status > 256:
+            return Ending(None, f"signal {status - 256}")
+        if status < 0:
+            known = _TORQUE_ENDS if torque else _PBS_ENDS
+            return Ending(None, known.get(status, f"Exit_status {status}"))
+        return Ending(status)
+
+    def outputs(self, jobid: str, script: str) -> str:
+        number = re.split(r"[.+]", jobid)[0]
+        asked = f"sed -n 's/^#PBS.* -[oe]  *\\([^ ]*\\).*/\\1/p' {script} | "
+        asked += r"sed -e 's/^[^/:]*://' -e 's|^$PBS_O_WORKDIR/||'"
+        return f"*.[oe]{number} *.[oe]{number}[.-]* $({asked})"
+
+
+def _ours(jobid: str) -> str:
+    """A JOBID from one of PBS: `12[].server`, or `12[3].server`, is 12+.server."""
+    return _array(_plain(jobid)).replace("[]", "+")
+
+
+def _theirs(jobids: Sequence[str]) -> str:
+    """Words for PBS's programs, the inverse of `_ours`."""
+    words = (re.sub(r"^(\d+)\+(.*)", r"'\1[]\2'", jobid) for jobid in jobids)
+    return " ".join(words)
+
+
+def _without(jobids: Iterable[str], told: Iterable[str]) -> list[str]:
+    """Which of `jobids` are not told of. Torque may name a server here and none there, and tell of
+    an array by its parts."""
+    there = {name for jobid in told for name in (_plain(jobid), _array(_plain(jobid)))}
+    bare = {name.partition(".")[0] for name in there}
+    here = map(_plain, jobids)
+    return [j for j in here if not {j, j.partition(".")[0]} & there and j not in bare]
+
+
+def _plain(jobid: str) -> str:
+    return jobid.partition("@")[0]
+
+
+def _array(jobid: str) -> str:
+    return re.sub(r"\[\d*\]", "[]", jobid)
+
+
+def _described(text: str) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """JOBID of PBS to its attributes, and who is said to be gone; Unreadable for other text."""
+    jobs: dict[str, dict[str, str]] = {}
+    gone: list[str] = []
+    attributes: dict[str, str] | None = None
+    name = ""
+    for line in _lines(text):
+        head, attribute, end = _HEAD.fullmatch(line), _ATTRIBUTE.match(line), _GONE.fullmatch(line)
+        if head and _JOBID.fullmatch(head[1]):
+            attributes, name = jobs.setdefault(head[1], {}), ""
+        elif attribute and attributes is not None:
+            name = attribute[1]
+            attributes.setdefault(name, attribute[2])
+        elif end:
+            gone.append(end[1] or end[2])
+        elif name not in _MANY_LINES:
+            raise Unreadable(f"not a line of qstat -f: {line!r}")
+    return jobs, gone
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines that are not empty. A long one was broken, and goes on after a tab."""
+    return filter(None, text.replace("\n\t", "").split("\n"))
+
+
+def _in_queue(jobid: str, attributes: dict[str, str]) -> InQueue:
+    code = attributes.get("job_state")
+    if code is None:
+        raise Unreadable(f"qstat -f tells no state of {jobid}")
+    state = STATES.get(code, Queued.UNKNOWN)
+    waits = state not in (Queued.RUNNING, Queued.ENDING)  # else it tells where the job runs
+    reason = attributes.get("comment", "").strip() if waits else ""
+    token = _TOKEN.search(attributes.get("Variable_List", ""))
+    return InQueue(_ours(jobid), state, code, reason, token[1] if token else "")
