@@ -1,15 +1,17 @@
-"""A dialect's folder in `recorded/`: what its programs said, and what a person says it means.
+"""A dialect's folder of recorded answers: what its programs said, and what that means.
 
 CONTRIBUTING.md tells the format. Expected values are typed, never made by the code under test.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,15 @@ from jobauto.model import Ending, InQueue, Queued
 
 RECORDED = Path(__file__).parent / "recorded"
 HEADERS = ["command", "origin", "exit status"]
-KINDS = {"jobid", "queue", "refused", "tokens", "ending"}
+REFUSALS = ["limit", "lost", "never"]
+#: the kinds of expectation, and the property of Recorded that tells what is expected
+KINDS = {
+    "jobid": "jobid",
+    "queue": "jobs",
+    "refused": "refusal",
+    "tokens": "tokens",
+    "ending": "ending",
+}
 _ORIGIN = re.compile(r"recorded \d{4}-\d\d-\d\d|typed from \S")
 
 
@@ -41,35 +51,55 @@ class Recorded(Said):
         """The words of each expectation of this kind."""
         return [words for found, words in self.expected if found == kind]
 
-    @property
+    @cached_property
+    def jobid(self) -> str | None:
+        """The JOBID that is to be found; None where none is to be found."""
+        [[jobid]] = self.of("jobid")
+        return None if jobid == "none" else jobid
+
+    @cached_property
     def jobs(self) -> list[InQueue] | None:
         """The jobs that are to be found; None where no listing is to be read."""
         lines = self.of("queue")
-        if not lines or ("unreadable",) in lines or ("no", "answer") in lines:
+        if ("unreadable",) in lines or ("no", "answer") in lines:
             return None
         return [] if lines == [("empty",)] else [_job(*words) for words in lines]
 
-    @property
+    @cached_property
+    def refusal(self) -> str:
+        """`limit`, `lost` or `never`."""
+        [[kind]] = self.of("refused")
+        return REFUSALS[REFUSALS.index(kind)]
+
+    @cached_property
     def tokens(self) -> dict[str, str] | None:
         """Token to JOBID; None where no tokens are to be read."""
-        lines = self.of("tokens")
-        if not lines or ("unreadable",) in lines:
+        [words] = self.of("tokens")
+        if words == ("unreadable",):
             return None
-        return {} if lines == [("none",)] else _facts(lines[0])
+        return {} if words == ("none",) else _facts(words)
 
-    @property
-    def ending(self) -> Ending:
-        """How the job ended."""
-        facts = _facts(self.of("ending")[0])
-        return Ending(int(facts["exit"]) if "exit" in facts else None, facts.get("reason", ""))
+    @cached_property
+    def ending(self) -> tuple[Ending, str]:
+        """How the job ended, and the word for it in quelist."""
+        [words] = self.of("ending")
+        facts = _facts(words)
+        word, exit_code = facts.pop("word"), facts.pop("exit", None)
+        return Ending(int(exit_code) if exit_code else None, **facts), word
 
-    @property
-    def word(self) -> str:
-        """The word for it in quelist."""
-        return _facts(self.of("ending")[0])["word"]
+    def check(self) -> None:
+        """ValueError for an expectation that cannot be understood."""
+        for kind, words in self.expected:
+            try:
+                getattr(self, KINDS[kind])
+            except (KeyError, TypeError, ValueError) as error:
+                said = f"# {kind}: {shlex.join(words)}"
+                raise ValueError(f"{self.name}: {said}: {error!r}") from None
 
 
-def _facts(words: tuple[str, ...]) -> dict[str, str]:
+def _facts(words: Sequence[str]) -> dict[str, str]:
+    if not all("=" in word for word in words):
+        raise ValueError("not all words are key=value")
     return {key: value for key, _, value in (word.partition("=") for word in words)}
 
 
@@ -79,26 +109,19 @@ def _job(jobid: str, state: str, code: str, *more: str) -> InQueue:
 
 def read(path: Path) -> Recorded:
     """A file of recorded answers; ValueError says what is wrong with it."""
-    head, begun, rest = (
-        path.read_bytes().decode("utf-8", "surrogateescape").partition("--- stdout\n")
-    )
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    head, begun, rest = text.partition("--- stdout\n")
     out, ended, err = rest.partition("--- stderr\n")
     pairs = [line.removeprefix("# ").partition(": ")[::2] for line in head.split("\n")[:-1]]
-    if not (begun and ended) or [key for key, _ in pairs[:3]] != HEADERS:
-        raise ValueError(f"{path} is not: {', '.join(HEADERS)}, expectations, stdout, stderr")
-    if not _ORIGIN.search(pairs[1][1]):
-        raise ValueError(f"{path}: the origin is 'recorded DATE' or 'typed from WHERE'")
-    expected = tuple((kind, tuple(shlex.split(text))) for kind, text in pairs[3:])
-    unknown = {kind for kind, _ in expected} - KINDS
-    if unknown or not expected:
-        raise ValueError(f"{path}: {unknown or 'no expectation'}; there are {sorted(KINDS)}")
     name = f"{path.parent.name}/{path.stem}"
-    return Recorded(out, err, int(pairs[2][1]), name, expected)
-
-
-def recorded(name: str) -> Recorded:
-    """`slurm/22.05/sbatch`: one file of `recorded/`."""
-    return read(RECORDED / f"{name}.txt")
+    if not (begun and ended) or [key for key, _ in pairs[:3]] != HEADERS or not pairs[3:]:
+        raise ValueError(f"{name} is not: {', '.join(HEADERS)}, expectations, stdout, stderr")
+    if not _ORIGIN.search(pairs[1][1]):
+        raise ValueError(f"{name}: the origin is '… recorded DATE' or 'typed from …'")
+    expected = tuple((kind, tuple(shlex.split(words))) for kind, words in pairs[3:])
+    found = Recorded(out, err, int(pairs[2][1]), name, expected)
+    found.check()
+    return found
 
 
 @dataclass(frozen=True)
@@ -111,7 +134,20 @@ class Folder:
     def files(self) -> list[Path]:
         return sorted(self.path.glob("*/*.txt"))
 
-    @property
+    @cached_property
+    def answers(self) -> list[Recorded]:
+        """Those that can be read; of each other file a check says so."""
+        found = []
+        for path in self.files:
+            with contextlib.suppress(ValueError):
+                found.append(read(path))
+        return found
+
+    def expecting(self, kind: str) -> list[Recorded]:
+        """The answers with an expectation of this kind."""
+        return [answer for answer in self.answers if answer.of(kind)]
+
+    @cached_property
     def told(self) -> dict[str, Any]:
         """What `dialect.toml` says."""
         return tomllib.loads((self.path / "dialect.toml").read_text())
@@ -131,16 +167,6 @@ class Folder:
     def line_by_line(self) -> bool:
         """A listing cut exactly behind a line cannot be told from a whole one."""
         return bool(self.told["listing"].get("line_by_line", False))
-
-    def expecting(self, kind: str) -> Iterator[Recorded]:
-        """The readable files with expectations of a kind."""
-        for path in self.files:
-            try:
-                found = read(path)
-            except ValueError:  # the check of each file says so
-                continue
-            if found.of(kind):
-                yield found
 
     def listing(self, *jobs: tuple[str, str, str]) -> str:
         """A listing in this accent, of (JOBID, code, token)."""

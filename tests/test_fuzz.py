@@ -71,8 +71,8 @@ def listing(dialect: str, *jobids: str) -> str:
 
 def taken(dialect: str, jobid: str) -> str:
     """What a scheduler says when it took a job."""
-    said = next(a for a in FOLDERS[dialect].expecting("jobid") if a.of("jobid") != [("none",)])
-    return said.out.replace(said.of("jobid")[0][0], jobid)
+    said = next(a for a in FOLDERS[dialect].expecting("jobid") if a.jobid)
+    return said.out.replace(said.jobid or "", jobid)
 
 
 def tokens(dialect: str, jobid: str) -> str:
