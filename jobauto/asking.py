@@ -6,8 +6,8 @@ over both where a script has `__HEADER__`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobauto.errors import UserError, near, raise_all
@@ -24,13 +24,15 @@ MARK = "# what jobmon asks for:"
 class Asking:
     """What is asked for by each job of a run, in the words of its scheduler.
 
-    `file` is the text of --qsubheader. Without a `dialect` it is not known yet which scheduler
+    `file` is the text of --qsubheader; `moved` the queue to which a person moved a job, or ('')
+    all jobs. Without a `dialect` it is not known yet which scheduler
     that is, and what is asked for has no words.
     """
 
     common: Resources
     dialect: Dialect | None = None
     file: str | None = None
+    moved: Mapping[str, str] = field(default_factory=dict)
 
     def header(self, root: Path, job: Job) -> str | None:
         """The text for `__HEADER__`; None if there is none. UserError as in `options`."""
@@ -46,10 +48,11 @@ class Asking:
         `script`: its text, if it is not yet what lies below `root`. Raises UserError for what
         cannot be read, and for what this scheduler has no words for.
         """
-        said = self._said(root, job, self._asked(root, job))[1]
-        if said and script is None:
+        moved = Resources(queue=self.moved.get(job.name) or self.moved.get("", ""))
+        asked = moved.over(self._asked(root, job))
+        if asked and script is None:
             script = (root / job.name).read_text("utf-8", "surrogateescape")
-        return [] if script and MARK in script else said
+        return self._said(root, job, moved if script and MARK in script else asked)[1]
 
     def _asked(self, root: Path, job: Job) -> Resources:
         return read(root, job).over(self.common)

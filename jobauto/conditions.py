@@ -28,7 +28,8 @@ class Condition:
     until: str
 
     def __str__(self) -> str:
-        return f"{self.what} since {self.since}: {self.why} (next try {self.until})"
+        again = f" (next try {self.until})" if self.until else ""
+        return f"{self.what} since {self.since}: {self.why}{again}"
 
 
 _CONDITIONS = TypeAdapter(list[Condition])

@@ -91,7 +91,6 @@ def _line(error: Exception) -> str:
 
 def loop(
     monitor: Monitor,
-    interval: float,
     pause: Callable[[float], None],
     show: Callable[[Monitor, Link], None] = lambda _monitor, _link: None,
     once: bool = False,
@@ -117,7 +116,7 @@ def loop(
                 monitor.fetch_all()
                 _show(show, monitor, link)
                 return _exit_code(monitor)
-            wait = interval - (monitor.clock.elapsed() - begun)
+            wait = monitor.obeying.interval - (monitor.clock.elapsed() - begun)
         except (RemoteError, OSError) as error:  # OSError: a full disk here, for one
             wait = link.failed(error, monitor.clock.now())
         _show(show, monitor, link)
@@ -126,18 +125,18 @@ def loop(
         if link.what and give_up is not None and monitor.clock.elapsed() - well >= give_up:
             log.error("giving up: %s since %s: %s", link.what, link.since, link.why)
             return GAVE_UP
-        _wait(monitor, link, wait, interval, pause)
+        _wait(monitor, link, wait, pause)
 
 
 def what_is_wrong(monitor: Monitor, link: Link) -> list[Condition]:
     """All that keeps the run from going on as it should."""
-    return link.conditions() + monitor.limits.conditions(monitor.clock.now())
+    limits = monitor.limits.conditions(monitor.clock.now())
+    return link.conditions() + monitor.run.conditions() + limits
 
 
-def _wait(
-    monitor: Monitor, link: Link, wait: float, interval: float, pause: Callable[[float], None]
-) -> None:
+def _wait(monitor: Monitor, link: Link, wait: float, pause: Callable[[float], None]) -> None:
     """Let time pass; less of it if somebody makes the connection meanwhile (jobauto login)."""
+    interval = monitor.obeying.interval
     end = monitor.clock.elapsed() + max(0.0, wait)
     pause(min(max(0.0, wait), interval) if link.lost else max(0.0, wait))
     while link.lost and monitor.clock.elapsed() < end and not monitor.host.connected():

@@ -44,6 +44,11 @@ class Job:
         return self._file("qsub.dependency.")
 
     @property
+    def held(self) -> str:
+        """What the dependency file is called while a person holds the job."""
+        return self._file("qsub.held.")
+
+    @property
     def resources(self) -> str:
         return self._file("qsub.resources.")
 

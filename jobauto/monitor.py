@@ -18,23 +18,23 @@ from dataclasses import dataclass, field
 from jobauto import orders, quoting
 from jobauto.asking import Asking
 from jobauto.clock import Clock
-from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.host import Host
-from jobauto.judge import Judge, Patience, Verdict, accepted
+from jobauto.judge import Judge, Patience, Verdict
 from jobauto.ledger import AUTO, Entry, Ledger, files
 from jobauto.ledger.quelist import Word
 from jobauto.limits import Limits
 from jobauto.missing import Missing
-from jobauto.model import Attempt, Claim, Queued, Seen, State
+from jobauto.model import Seen, State
 from jobauto.noticing import Noticing
+from jobauto.obeying import Obeying
 from jobauto.remote.observation import Observe
 from jobauto.remote.probe import FindMarkers
-from jobauto.remote.submission import Submit
 from jobauto.resources import Resources
 from jobauto.run import Run
 from jobauto.schedulers import Dialect
 from jobauto.strange import Strange
+from jobauto.submitting import Submitting
 
 log = logging.getLogger("jobauto")
 
@@ -54,6 +54,7 @@ class Monitor:
     asking: Asking = field(default_factory=lambda: Asking(Resources()))
     results: list[str] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
+    interval: float = 10.0  # seconds from one look to the next
     seen: Seen = field(default_factory=Seen)  # the last look
     missing: Missing = field(default_factory=Missing)
     strange: Strange = field(default_factory=Strange)
@@ -61,8 +62,35 @@ class Monitor:
     ticks: int = 0
     begun: bool = False
     _gap: bool = True  # the last look failed, or there was none
-    _unclaimed: set[str] = field(default_factory=set)  # open attempts that have to be sent again
     _to_fetch: set[str] = field(default_factory=set)  # folders
+    _moved: float = field(init=False)  # when a job ended last, as far as this process knows
+    submitting: Submitting = field(init=False)
+    obeying: Obeying = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._moved = self.clock.elapsed()
+        self.submitting = Submitting(
+            self.run,
+            self.graph,
+            self.ledger,
+            self.host,
+            self.dialect,
+            self.limits,
+            self.noticing,
+            self.asking,
+            self.clock,
+        )
+        self.obeying = Obeying(
+            self.run,
+            self.graph,
+            self.ledger,
+            self.host,
+            self.dialect,
+            self.limits,
+            self.noticing,
+            self.clock,
+            self.interval,
+        )
 
     def tick(self) -> None:
         """One round. RemoteError: nothing was learned this time, and nothing changed."""
@@ -73,13 +101,18 @@ class Monitor:
             self.begin()
         self.seen = self.observe()
         self.decide(self.seen)
+        self.obeying.end_killed()
         self.record()
-        if self.submit():
+        if self.submitting.submit(self.seen, self.guard):
             self.ledger.save(self.clock.date())  # qstat has not changed
         self.fetch()
 
     def notice(self) -> None:
         """Take over what a person changed in the run folder, and obey orders."""
+        for path, order in orders.waiting(self.run.private):
+            self.obeying.obey(order, self.seen)
+            self.ledger.save(self.clock.date())
+            path.unlink()
         self.queue(self.noticing.look())
         edited = self.ledger.edits()
         for name in sorted(edited):
@@ -87,10 +120,6 @@ class Monitor:
             if name in self.graph.needs:
                 self.graph.set_needs(name, self.graph.needs[name])
         self.begun = self.begun and not edited
-        for path, order in orders.waiting(self.run.private):
-            orders.obey(order, self.ledger)
-            self.ledger.save(self.clock.date())
-            path.unlink()
 
     def begin(self) -> None:
         """Send the tree if it was never sent whole, and sort out what is done and what is ready."""
@@ -151,7 +180,7 @@ class Monitor:
             elif verdict.what:
                 self._settle(entry, verdict, seen)
             elif entry.attempt and not entry.jobid and entry.attempt.token not in seen.claims:
-                self._unclaimed.add(name)
+                self.submitting.unclaimed.add(name)
         now_accepted += self._found_late(seen)
         self.ledger.accept(now_accepted, self.clock.date())
         for jobid, attempt in list(self.ledger.lingering.items()):
@@ -176,15 +205,17 @@ class Monitor:
     def _settle(self, entry: Entry, verdict: Verdict, seen: Seen) -> None:
         name, date = entry.job.name, self.clock.date()
         assert entry.attempt
-        self._unclaimed.discard(name)
+        self.submitting.unclaimed.discard(name)
         left = verdict.what == "finished" and not seen.names(entry.jobid, entry.attempt.token)
-        self.ledger.settle(name, verdict.what, date, verdict.detail, left)
+        what, detail = self.obeying.verdict(name, verdict.what, verdict.detail)
+        self.ledger.settle(name, what, date, detail, left)
         if verdict.what == "putback":
             wait = self.limits.hit(self.clock.elapsed())
             log.warning("not taken now, next try in %.0f s: %s", wait, verdict.detail)
             return
+        self._moved = self.clock.elapsed()
         self._to_fetch.add(entry.job.folder)
-        ended, failed = verdict.what in ("finished", "failed"), verdict.what == "failed"
+        ended, failed = what in ("finished", "failed"), what == "failed"
         if ended and self.limits.errors.note(self.clock.now(), failed):
             log.warning("%s", self.limits.errors)
         if verdict.what == "finished":
@@ -194,11 +225,11 @@ class Monitor:
             self.queue(self.graph.arrived(entry.job.marker))
             return
         tail = seen.endings[entry.jobid].tail if entry.jobid in seen.endings else ""
-        text = f"{quoting.shown(name)} {verdict.what}: {verdict.detail}\n{tail}"
+        text = f"{quoting.shown(name)} {what}: {detail}\n{tail}"
         log.warning("%s", text.rstrip())
         if tail:
             self.run.keep_tail(entry.attempt, tail)
-        if verdict.what == "failed" and entry.retries < self.limits.retries:
+        if what == "failed" and entry.retries < self.limits.retries:
             self.ledger.say(name, Word("retry", date, AUTO))
 
     def queue(self, names: Iterable[str]) -> None:
@@ -207,82 +238,6 @@ class Monitor:
             self.graph.released(name)
             if name not in self.ledger.entries:
                 self.ledger.enqueue(self.graph.jobs[name])
-
-    def submit(self) -> bool:
-        """Hand in as many as there is room for, in the order of quelist; False if none."""
-        asked = self._asked(self._to_submit())
-        if not asked:
-            return False
-        names = list(asked)
-        self.guard()
-        self.noticing.push_changed(self.host)
-        for name in names:
-            self._forget_marker(name)
-        attempts = self.ledger.intend(names, self.clock.date())
-        options = {attempt.token: asked[attempt.job.name] for attempt in attempts}
-        claims = self.host.ask(Submit(self.dialect, self.run.rdir, attempts, options))
-        self._unclaimed.clear()
-        self._take_answers(attempts, claims)
-        return True
-
-    def _take_answers(self, attempts: list[Attempt], claims: dict[str, Claim]) -> None:
-        pairs = []
-        for attempt in attempts:
-            name, claim = attempt.job.name, claims.get(attempt.token)
-            jobid = accepted(claim, self.dialect) if claim else None
-            if jobid:
-                pairs.append((name, jobid))
-                log.info("%s submitted as %s", quoting.shown(name), jobid)
-            elif claim is None:
-                self._unclaimed.add(name)
-            elif claim.answered:
-                said = quoting.shown(claim.said.strip())
-                log.warning("%s not accepted: %s", quoting.shown(name), said)
-        if pairs:
-            self.limits.hits = 0
-        self.ledger.accept(pairs, self.clock.date())
-        self.limits.writable(self.run.rdir, bool(claims), self.clock.date())
-
-    def _asked(self, names: list[str]) -> dict[str, list[str]]:
-        """Job to the options of its submission; without jobs of which they cannot be told."""
-        found = {}
-        for name in names:
-            try:
-                found[name] = self.asking.options(self.run.folder, self.graph.jobs[name])
-            except (UserError, OSError) as error:
-                self.noticing.complain(error)
-        return found
-
-    def _forget_marker(self, name: str) -> None:
-        marker = self.graph.jobs[name].marker
-        self.graph.departed(marker)
-        if self.run.mirrored:
-            (self.run.folder / marker).unlink(missing_ok=True)
-
-    def _to_submit(self) -> list[str]:
-        """Open attempts whose claim does not exist, then what is ready, as far as there is room."""
-        if self.clock.elapsed() < self.limits.until:
-            return []
-        flying = self.ledger.in_flight()
-        names = [e.job.name for e in flying if e.job.name in self._unclaimed]
-        if self.limits.errors.paused(self.clock.now()):
-            return names
-        pending = sum(self._pending(entry) for entry in flying)
-        return names + self._ready()[: self.limits.room(len(flying), pending)]
-
-    def _pending(self, entry: Entry) -> bool:
-        """Whether it waits in the queue to run, as far as is known."""
-        line = self.seen.queue.get(entry.jobid)
-        return line is None or line.state not in (Queued.RUNNING, Queued.ENDING)
-
-    def _ready(self) -> list[str]:
-        """Queued jobs that may start now, in the order of quelist."""
-        lingering = {attempt.job.name for attempt in self.ledger.lingering.values()}
-        return [
-            name
-            for name in self.ledger.ready()
-            if name not in lingering and name in self.graph.jobs and self.graph.satisfied(name)
-        ]
 
     def fetch(self) -> None:
         """Bring home markers and results of the jobs that ended."""
@@ -303,9 +258,14 @@ class Monitor:
 
     def over(self) -> bool:
         """Nothing is in the queue, nothing may start, and nothing awaited has appeared."""
-        if self.ledger.in_flight() or self.ledger.lingering or self._ready():
+        if self.ledger.in_flight() or self.ledger.lingering or self.submitting.ready():
             return False
-        return self.graph.watched() <= self.seen.there | self.seen.missing
+        awaited = self.graph.watched()
+        if not awaited <= self.seen.there | self.seen.missing:
+            return False
+        # what a job wrote at its end may become visible as late as its marker may
+        calm = self.clock.elapsed() - self._moved >= self.patience.marker
+        return calm or not self.dialect.elsewhere or not awaited & self.seen.missing
 
     def states(self) -> dict[str, State]:
         """The state of every job that quelist knows; see actions.status for all others."""

@@ -14,7 +14,8 @@ from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.host import Host
 from jobauto.quoting import shown
-from jobauto.run import Run, read_needs
+from jobauto.run import Run, name_problems, read_needs
+from jobauto.schedulers import DIALECTS
 from jobauto.tree import Tree
 
 log = logging.getLogger("jobauto")
@@ -41,6 +42,10 @@ class Noticing:
         for name, signature in known.scripts.items():
             if run.mirrored and 0 < run.synced_ns < signature[0]:
                 self._take_script(name, signature)
+
+    def soon(self) -> None:
+        """Look the next time, however lately that was done."""
+        self._next = 0.0
 
     def look(self) -> list[str]:
         """Take changes over; the jobs that miss nothing since."""
@@ -71,7 +76,8 @@ class Noticing:
     def _take_script(self, name: str, signature: tree.Signature) -> bool:
         job = self.graph.jobs[name]
         try:
-            problems = self.run.filler().fill(self.run.folder, job)
+            problems = name_problems([job], DIALECTS[self.run.scheduler], self.run.rdir)
+            problems = problems or self.run.filler().fill(self.run.folder, job)
         except OSError as error:
             problems = [UserError(str(error), shown(name))]
         for problem in problems:

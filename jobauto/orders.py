@@ -10,26 +10,28 @@ import logging
 import os
 import pwd
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from jobauto import quoting
-from jobauto.ledger import Ledger, files
-from jobauto.ledger.quelist import Word
+from jobauto.ledger import files
 
 log = logging.getLogger("jobauto")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A verb for some jobs (their names), by whom, and when (date as in quelist)."""
+    """A verb for some jobs (their names), by whom, and when (date as in quelist).
+
+    `values`: of `limit` and `switchq`, such as maxqsub or queue.
+    """
 
     verb: str
     jobs: tuple[str, ...]
     who: str
     date: str
+    values: dict[str, str] = field(default_factory=dict)
 
 
 _ORDER = TypeAdapter(Order)
@@ -60,20 +62,4 @@ def waiting(private: Path) -> list[tuple[Path, Order]]:
         except (OSError, ValueError) as error:
             log.error("%s: cannot be read: %s; put aside", path, error)
             path.rename(path.with_suffix(".unreadable"))
-    return found
-
-
-def obey(order: Order, ledger: Ledger) -> list[str]:
-    """Do what is ordered; the jobs that it changed. Doing it twice is doing it once.
-
-    retry: jobs that failed, were killed or are unsure run again.
-    """
-    if order.verb != "retry":
-        log.error("unknown order %s by %s", quoting.shown(order.verb), quoting.shown(order.who))
-        return []
-    entries = [ledger.entries[name] for name in order.jobs if name in ledger.entries]
-    found = [entry.job.name for entry in entries if entry.state.bad]
-    for name in found:
-        ledger.say(name, Word("retry", order.date, quoting.slug(order.who)))
-        log.info("%s: to be tried again, says %s", quoting.shown(name), quoting.shown(order.who))
     return found

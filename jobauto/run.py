@@ -7,8 +7,8 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from pydantic import TypeAdapter
 
 from jobauto import tree
 from jobauto.asking import Asking
+from jobauto.conditions import Condition
 from jobauto.errors import UserError, raise_all
 from jobauto.graph import Graph, Need, parse_needs
 from jobauto.ledger import files
-from jobauto.model import Attempt, stamp
+from jobauto.model import Attempt, Job, stamp
 from jobauto.quoting import shown, word
 from jobauto.schedulers import DIALECTS, Dialect
 from jobauto.settings import OF_THE_CALL, Settings
@@ -41,7 +42,8 @@ class Run:
 
     `rdir` is the run's folder on the remote, absolute; equal to `folder` when nothing is
     mirrored. `synced_ns`: the newest change of a script that the remote has (ctime in ns); 0 until
-    the whole tree was sent once.
+    the whole tree was sent once. What a person ordered and still holds: `stopped` (who, and when:
+    nothing is submitted), `moved` (job, or '' for all, to its queue), `killed` (job to who).
     """
 
     folder: Path
@@ -51,6 +53,9 @@ class Run:
     rdir: str = ""
     remote_host: str = ""
     synced_ns: int = 0
+    stopped: tuple[str, str] | None = None
+    moved: dict[str, str] = field(default_factory=dict)
+    killed: dict[str, str] = field(default_factory=dict)
 
     @property
     def private(self) -> Path:
@@ -64,16 +69,16 @@ class Run:
     def remote(self) -> str:
         return str(self.settings.get("remote", "local"))
 
+    def conditions(self) -> list[Condition]:
+        """That a person stopped it, if so."""
+        if not self.stopped:
+            return []
+        who, date = self.stopped
+        return [Condition("stopped", f"by {who}; to go on: jobauto resume", date, "")]
+
     def save(self) -> None:
         """Remember the run; whole or not at all."""
-        kept = {
-            "id": self.id,
-            "settings": self.settings,
-            "scheduler": self.scheduler,
-            "rdir": self.rdir,
-            "remote_host": self.remote_host,
-            "synced_ns": self.synced_ns,
-        }
+        kept = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "folder"}
         files.replace(self.private / _MEMORY, json.dumps(kept, indent=1, default=str) + "\n")
 
     def keep_tail(self, attempt: Attempt, tail: str) -> None:
@@ -95,7 +100,7 @@ class Run:
     def asking(self) -> Asking:
         """What its jobs ask of the scheduler."""
         chosen = Settings.model_construct(**self.settings)
-        return Asking(chosen.asked, DIALECTS.get(self.scheduler))
+        return Asking(chosen.asked, DIALECTS.get(self.scheduler), moved=self.moved)
 
 
 def is_run(folder: Path) -> bool:
@@ -112,8 +117,8 @@ def open_run(folder: Path) -> Run:
         )
     try:
         kept = json.loads(files.read(path))
-        run = Run(folder.resolve(), **kept)
-        TypeAdapter(Run).validate_python({**kept, "folder": folder})
+        Run(folder, **kept)  # a field that nobody knows is a TypeError
+        run = TypeAdapter(Run).validate_python({**kept, "folder": folder.resolve()})
         _check_kinds(run.settings)
         return run
     except (ValueError, TypeError, RecursionError) as error:
@@ -220,12 +225,16 @@ def check_asked(root: Path, found: Tree, asking: Asking) -> None:
     raise_all(asking.problems(root, found.jobs.values()))
 
 
-def check_names(found: Tree, dialect: Dialect, rdir: str) -> None:
-    """Raise every name that the scheduler would refuse, before anything is made or sent."""
-    jobs = found.jobs.values()
+def name_problems(jobs: Iterable[Job], dialect: Dialect, rdir: str) -> list[UserError]:
+    """Names that the scheduler would refuse."""
     reasons = {job.name: dialect.bad_name(f"{rdir}/{job.folder}", job.id) for job in jobs}
     hint = "choose another name"
-    raise_all([UserError(why, shown(name), hint) for name, why in reasons.items() if why])
+    return [UserError(why, shown(name), hint) for name, why in reasons.items() if why]
+
+
+def check_names(found: Tree, dialect: Dialect, rdir: str) -> None:
+    """Raise every name that the scheduler would refuse, before anything is made or sent."""
+    raise_all(name_problems(found.jobs.values(), dialect, rdir))
 
 
 def new_folder(ldir: Path, now: float) -> Path:

@@ -193,6 +193,8 @@ def project_folder(given: dict[str, Any]) -> Path:
     file = user_config_path("jobauto") / FILE
     if value is None and file.is_file():
         value = _read(file).get("ldir")
+        if not isinstance(value, str | None):
+            raise UserError(f"--ldir: not a text (it was {value!r})", _where(file, "ldir"))
     if value is None:
         raise UserError("--ldir is missing", hint="name the project's folder: --ldir DIR")
     return Path(value).expanduser()

@@ -152,6 +152,7 @@ def prepare(of: Run, chosen: Settings, host: Host, clock: Clock) -> Monitor:
         of.asking(),
         list(chosen.results),
         clock,
+        chosen.interval,
     )
     if not known:
         ledger.unlisted |= graph.jobs.keys()

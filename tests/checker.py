@@ -44,6 +44,7 @@ class Checker:
         self.refused: set[str] = set()  # tokens that the scheduler refused for ever
         self.runs: dict[str, list[Submitted]] = {name: [] for name in self.needs}
         self.forgotten = False  # a person renamed quelist: what it said does not count any more
+        self.unseen: set[str] = set()  # files that were there, but not yet seen, at a kill
         self.void: set[str] = set()  # tokens that may not be submitted any more
 
     def doubt(self, token: str, why: str) -> None:
@@ -100,7 +101,8 @@ class Checker:
             gone = run.ended is not None or run.marked  # lingers, which harms nobody
             demand(gone, f"{name} is {word or 'without a word'}, but in the queue")
         finished = any(run.marked for run in runs)
-        demand((word in DONE) == finished, f"{name} is {word!r}, finished is {finished}")
+        unseen = word == "killed" and Job.from_name(name).marker in self.unseen
+        demand((word in DONE) == finished or unseen, f"{name} is {word!r}, finished is {finished}")
         if word == "failed":
             failed = runs or tokens & self.refused
             demand(failed, f"{name} failed, but it never ran, nor was it refused")

@@ -23,6 +23,7 @@ from jobauto.resources import KEYS, Inexpressible, Resources, parse
 from jobauto.schedulers import Dialect
 
 NO_FOLDER = "sh: 1: cd: can't cd to ./gone\n"
+OTHER_DIGITS = {ord(str(n)): chr(0x660 + n) for n in range(10)}  # Arabic ones
 ASKED = {"queue": "long", "walltime": "1:30:00", "cores": "16", "memory": "8G", "account": "chem"}
 
 
@@ -82,6 +83,7 @@ def _jobids(dialect: Dialect, folder: Folder) -> Checks:
         yield f"{answer.name}: JOBID, no last newline", found(out.rstrip("\n"), jobid)
         yield f"{answer.name}: JOBID, blanks and carriage returns", found(odd, jobid)
         yield f"{answer.name}: JOBID, wrong bytes before", found("\udcff\udcfe\n" + out, jobid)
+        yield f"{answer.name}: JOBID, other digits", found(out.translate(OTHER_DIGITS), None)
         yield f"{answer.name}: JOBID, twice the same", found(out + out, jobid)
         if other != out:
             yield f"{answer.name}: JOBID, two: which one?", found(out + other, None)

@@ -1,4 +1,4 @@
-"""A cluster that exists only in memory: injected time, Slurm's accent, and faults on request.
+"""A cluster that exists only in memory: injected time, any accent, and faults on request.
 
 FakeHost lets a Shell walk the real script of each request, and what it printed is read by the
 real code: everything from the quoting to the dialect is the real thing.
@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from shell import Claim, Reply, Shell, Steps
+from speech import speech
 
 from jobauto.clock import Clock
 from jobauto.errors import CouldNotAsk, NoConnection
-from jobauto.model import Attempt, Job
+from jobauto.model import Attempt, Job, Queued
 from jobauto.remote.framing import Answer
 
 
@@ -46,7 +47,7 @@ class FakeJob:
     seconds: float = 5.0
     succeeds: bool = True
     writes: dict[float, str] = field(default_factory=dict)
-    refuse: str = ""  # what sbatch says instead of a JOBID
+    refuse: str = ""  # what the scheduler says instead of a JOBID
     waits: float = 0.0  # in the queue before it may start
     lingers: float = 0.0  # in the queue after its marker
     requeued: float | None = None  # seconds after its first start at which it goes back
@@ -66,10 +67,10 @@ class Submitted:
     starts: int = 0
 
     @property
-    def state(self) -> str:
+    def state(self) -> Queued:
         if self.marked:
-            return "COMPLETING"
-        return "RUNNING" if self.started is not None else "PENDING"
+            return Queued.ENDING
+        return Queued.RUNNING if self.started is not None else Queued.PENDING
 
 
 class FakeCluster:
@@ -79,15 +80,18 @@ class FakeCluster:
     `scripts`: the jobs whose scripts are there (None: all).
     """
 
-    def __init__(self, clock: FakeClock, slots: int = 100, limit: int | None = None) -> None:
+    def __init__(
+        self, clock: FakeClock, slots: int = 100, limit: int | None = None, accent: str = "slurm"
+    ) -> None:
         self.clock, self.slots, self.limit = clock, slots, limit
+        self.speech = speech(accent)
         self.now = clock.time  # goes from event to event up to the clock's time
         self.root: str | None = None
         self.scripts: set[str] | None = None
         self.plans: dict[str, FakeJob] = {}
         self.jobs: dict[str, Submitted] = {}
         self.files: set[str] = set()
-        self.states: dict[str, str] = {}  # JOBID -> what squeue says of it, if not the usual
+        self.states: dict[str, str] = {}  # JOBID -> the code of its state, if not the usual
         self.claims: dict[str, Claim] = {}
         self.broken = False
         self.history: list[tuple[float, str, str]] = []  # (time, what, job)
@@ -137,7 +141,7 @@ class FakeCluster:
     def take(self, name: str, token: str) -> str:
         """A job enters the queue; its JOBID."""
         self.now = self.now if self._advancing else self.clock.time
-        jobid = str(1001 + len(self.jobs))
+        jobid = self.speech.jobid(1001 + len(self.jobs))
         plan = self.plans.get(name, FakeJob())
         job = self.jobs[jobid] = Submitted(jobid, name, token, plan, self.now)
         job.earliest = self.now + plan.waits
@@ -191,46 +195,44 @@ class FakeCluster:
         self.note("done" if job.plan.succeeds else "died", job.name)
         self._start_waiting()
 
-    def sbatch(self, name: str, token: str, limited: bool = True) -> Steps[Reply]:
+    def hand_in(self, name: str, token: str, limited: bool = True) -> Steps[Reply]:
         """Hand in a job; `limited`: a hanging program is ended after a minute."""
         yield from ()
         if self.scripts is not None and name not in self.scripts:
-            return Reply(1, "", f"sbatch: error: Unable to open file {name}\n")
-        return Reply(*self.submit(Attempt(Job.from_name(name), 0, token)))
+            return Reply(1, "", f"Unable to open file {name}\n")
+        return self.submit(Attempt(Job.from_name(name), 0, token))
 
-    def submit(self, attempt: Attempt) -> tuple[int, str, str]:
-        """What sbatch does: exit status, stdout, stderr."""
+    def submit(self, attempt: Attempt) -> Reply:
+        """What a submission answers."""
         name = attempt.job.name
         plan = self.plans.get(name, FakeJob())
         if plan.refuse:
-            return 1, "", plan.refuse
+            return Reply(1, "", plan.refuse)
         if self.limit is not None and len(self.queue()) >= self.limit:
-            return 1, "", "sbatch: error: AssocMaxSubmitJobLimit\n"
-        return 0, self.take(name, attempt.token) + "\n", ""
+            return self.speech.limits[0]
+        return self.speech.taken(self.take(name, attempt.token))
 
-    def squeue(self, shape: str, limited: bool = True) -> Steps[Reply]:
+    def look(self, tokens: bool, limited: bool = True) -> Steps[Reply]:
+        """The queue, or (where it does not show them) its tokens."""
         yield from ()
         if self.broken:
-            error = "slurm_load_jobs error: Unable to contact slurm controller\n"
-            return Reply(1, "", error)
-        return Reply(0, "".join(self.line(job, shape) for job in self.queue()))
+            return self.speech.down[0]
+        return self.listing(self.queue(), tokens)
 
-    def line(self, job: Submitted, shape: str) -> str:
-        """A job in squeue's answer, in the shape of its -o."""
-        state = self.states.get(job.jobid, job.state)
-        filled = shape.replace("%i", job.jobid).replace("%T", state)
-        return filled.replace("%k", job.token or "(null)").replace("%r", "None") + "\n"
+    def listing(self, jobs: Sequence[Submitted], tokens: bool = False) -> Reply:
+        """What the scheduler says of these jobs."""
+        lines = [(j.jobid, self.states.get(j.jobid) or self.speech.code(j.state), j.token)
+                 for j in jobs]  # fmt: skip
+        return self.speech.tokens(lines) if tokens else self.speech.queue(lines)
 
-    def scontrol(self, jobid: str) -> Steps[Reply]:
+    def autopsy(self, jobid: str) -> Steps[Reply]:
+        """How a job ended."""
         yield from ()
         job = self.jobs.get(jobid)
-        if job is None:
-            return Reply(1, "", "slurm_load_jobs error: Invalid job id specified\n")
-        code = 0 if job.plan.succeeds else 3
-        state = job.state if job.ended is None else "FAILED" if code else "COMPLETED"
-        return Reply(0, f"JobId={jobid} JobState={state} ExitCode={code}:0\n")
+        return self.speech.ended(jobid, None if job is None else job.plan.succeeds)
 
-    def scancel(self, jobids: Sequence[str]) -> Steps[Reply]:
+    def end(self, jobids: Sequence[str]) -> Steps[Reply]:
+        """Kill jobs."""
         yield from ()
         for jobid in jobids:
             job = self.jobs[jobid]

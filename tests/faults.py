@@ -19,17 +19,14 @@ from jobauto import tree
 from jobauto.errors import CouldNotAsk, NoConnection
 from jobauto.remote.framing import Answer
 
-TIMED_OUT = "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n"
-LIMIT = "sbatch: error: AssocMaxSubmitJobLimit\n"
-REFUSED = "sbatch: error: Batch job submission failed: Invalid account specified\n"
-DOWN = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"
-
 
 class FaultyCluster(FakeCluster):
     """Shells are processes of their own here: one whose connection is cut goes on by itself."""
 
-    def __init__(self, clock: FakeClock, weather: Weather, checker: Checker, slots: int) -> None:
-        super().__init__(clock, slots)
+    def __init__(
+        self, clock: FakeClock, weather: Weather, checker: Checker, slots: int, accent: str
+    ) -> None:
+        super().__init__(clock, slots, accent=accent)
         self.weather, self.checker = weather, checker
         self.dice: random.Random = weather.dice
         self.nodes = self.dice.choice((["login1"], ["login1"], ["login1", "login2"]))
@@ -38,10 +35,10 @@ class FaultyCluster(FakeCluster):
         self.shells: dict[int, Shell] = {}
         self.hidden: dict[str, float] = {}  # file -> time from which it is seen
         self.attended = False  # somebody waits for the answer of the shell that runs now
-        self.listed: set[str] = set()  # JOBIDs in the last answer of squeue
-        self.untold: set[str] = set()  # JOBIDs which squeue kept back, and has not shown since
-        self.outage = 0.0, Reply()  # until when squeue says the same
-        self.hidden_at: dict[str, float] = {}  # JOBID -> when squeue kept it back last
+        self.listed: set[str] = set()  # JOBIDs in the last listing
+        self.untold: set[str] = set()  # JOBIDs which a look kept back, and has not shown since
+        self.outage = 0.0, Reply()  # until when looks say the same
+        self.hidden_at: dict[str, float] = {}  # JOBID -> when a look kept it back last
         self._pids = count(100)
 
     # --- shells ---
@@ -107,8 +104,7 @@ class FaultyCluster(FakeCluster):
 
     def write(self, path: str) -> None:
         super().write(path)
-        can = kinds.LATE_FILES or "qsub.finished." in path
-        if can and self.weather.strikes("marker late"):
+        if self.weather.strikes("file late"):
             self.hidden[path] = self.now + self.dice.uniform(1, 60)
 
     def remove(self, path: str) -> None:
@@ -127,28 +123,28 @@ class FaultyCluster(FakeCluster):
 
     # --- the scheduler's programs ---
 
-    def sbatch(self, name: str, token: str, limited: bool = True) -> Steps[Reply]:
-        fault = self.weather.one_of(kinds.SBATCH)
+    def hand_in(self, name: str, token: str, limited: bool = True) -> Steps[Reply]:
+        fault = self.weather.one_of(kinds.SUBMISSION)
         if fault == "limit":
-            return Reply(1, "", LIMIT)
+            return self.dice.choice(self.speech.limits)
         if fault == "refused":
             self.checker.refused.add(token)
-            return Reply(1, "", REFUSED)
-        if fault == "sbatch hangs" and self.dice.random() < 0.5:
+            return self.dice.choice(self.speech.never)
+        if fault == "submission hangs" and self.dice.random() < 0.5:
             yield self._hanging(limited)
-        if fault in ("sbatch hangs", "sbatch loses its answer") and self.dice.random() < 0.5:
+        if fault in ("submission hangs", "submission not answered") and self.dice.random() < 0.5:
             self._perhaps_later(name, token)
             reply = Reply()
         else:
-            reply = yield from super().sbatch(name, token, limited)
+            reply = yield from super().hand_in(name, token, limited)
         if reply.code or not fault:
             return reply
-        if fault == "sbatch banners":
+        if fault == "submission with banners":
             return Reply(0, f"*** welcome ***\n{reply.out}2 of 7 nodes are down\n")
         self.checker.doubt(token, fault)
-        if fault == "sbatch loses its answer":
-            return Reply(1, "", TIMED_OUT)
-        if fault == "sbatch gives no JOBID":
+        if fault == "submission not answered":
+            return self.dice.choice(self.speech.lost)
+        if fault == "submission gives no JOBID":
             return Reply(0, "", "")
         yield self._hanging(limited)
         return Reply(124)
@@ -161,27 +157,28 @@ class FaultyCluster(FakeCluster):
         if kinds.LATE_JOBS and self.dice.random() < 0.8:
             self.at(self.now + self.dice.uniform(0, 50), lambda: self.take(name, token) and None)
 
-    def squeue(self, shape: str, limited: bool = True) -> Steps[Reply]:
+    def look(self, tokens: bool, limited: bool = True) -> Steps[Reply]:
         if self.now < self.outage[0]:
             return self.outage[1]
-        fault = self.weather.one_of(kinds.SQUEUE) if self.attended else ""
-        if fault == "squeue hangs":
+        fault = self.weather.one_of(kinds.LOOK) if self.attended else ""
+        if fault == "look hangs":
             yield self._hanging(limited)
             return Reply(124)
         queue = self.queue()
-        if fault in ("squeue fails", "squeue complains"):  # and goes on like that for a while
-            said = self.dice.choice((DOWN, ""))
-            reply = Reply(1, "", said) if fault == "squeue fails" else Reply(0, "", DOWN)
+        if fault in ("look fails", "look complains"):  # and goes on like that for a while
+            down = self.dice.choice(self.speech.down)
+            complaint = Reply(0, self.listing([]).out, "trouble\n")
+            reply = complaint if fault == "look complains" else self.dice.choice((down, Reply(1)))
             self.outage = self.now + self.patience * self.dice.random(), reply
             return reply
-        if fault == "squeue lies":
+        if fault == "look lies":
             self._keep_back(queue)
         if self.attended:
             self.listed = {job.jobid for job in queue}
-        lines = "".join(self.line(job, shape) for job in queue)
-        if fault == "squeue cut":
-            return Reply(141, lines[: self.dice.randrange(len(lines) + 1)])
-        return Reply(0, lines)
+        told = self.listing(queue, tokens)
+        if fault == "look cut":
+            return Reply(141, told.out[: self.dice.randrange(len(told.out) + 1)])
+        return told
 
     def _keep_back(self, queue: list[Submitted]) -> None:
         can = [job for job in queue if job.jobid not in self.untold]
@@ -190,21 +187,21 @@ class FaultyCluster(FakeCluster):
             queue.remove(job)
             self.untold.add(job.jobid)
             self.hidden_at[job.jobid] = self.now
-            self.weather.tell(f"  squeue keeps {job.jobid} back")
+            self.weather.tell(f"  the look keeps {job.jobid} back")
 
     def delivered(self) -> None:
         """The answer reached the monitor, which knows now that these are there."""
         self.untold -= self.listed
 
-    def scontrol(self, jobid: str) -> Steps[Reply]:
-        if self.weather.strikes("scontrol fails"):
-            return Reply(1, "", DOWN)
-        return (yield from super().scontrol(jobid))
+    def autopsy(self, jobid: str) -> Steps[Reply]:
+        if self.weather.strikes("autopsy fails"):
+            return Reply(1, "", "trouble\n")
+        return (yield from super().autopsy(jobid))
 
-    def scancel(self, jobids: Sequence[str]) -> Steps[Reply]:
-        if self.weather.strikes("scancel slow"):
+    def end(self, jobids: Sequence[str]) -> Steps[Reply]:
+        if self.weather.strikes("kill slow"):
             yield self.dice.uniform(1, 20)
-        return (yield from super().scancel(jobids))
+        return (yield from super().end(jobids))
 
 
 class FaultyHost(FakeHost):

@@ -206,6 +206,13 @@ MUTANTS = [
         '            end = [*lines, f"end {self.nonce}"].index(f"end {self.nonce}", begin)\n',
         OBSERVE + "test_an_answer_cut_at_any_byte_is_never_a_look",
     ),
+    Mutant(
+        "grace for other files",
+        "monitor.py",
+        "return calm or not self",
+        "return True or not self",
+        "test_monitor.py::test_a_file_that_shows_up_after_its_job_has_ended_is_waited_for",
+    ),
     # kill
     Mutant(
         "void claims at a kill",

@@ -79,8 +79,8 @@ class Tree:
         }
         return tree.Tree(dict(was.jobs), dict(was.scripts), dict(was.dependencies), markers, [])
 
-    def reset(self) -> None:
-        """As it was before the first history."""
+    def reset(self, scheduler: str) -> None:
+        """As it was before the first history, on a cluster with this scheduler."""
         own = [entry.path for entry in os.scandir(self.folder) if entry.is_file()]
         own += [entry.path for entry in os.scandir(self.folder / ".jobauto") if entry.is_file()]
         mine = {str(self.folder / Job.from_name(name).name) for name in self.needs}
@@ -89,7 +89,9 @@ class Tree:
             os.unlink(path)
         for name in self.needs:
             (self.folder / Job.from_name(name).marker).unlink(missing_ok=True)
-        (self.folder / ".jobauto" / "run.json").write_bytes(self.memory)
+        (self.folder / ".jobauto" / "run.json").write_bytes(
+            self.memory.replace(b'"scheduler": "slurm"', f'"scheduler": "{scheduler}"'.encode())
+        )
 
     def files(self) -> Needs:
         """Job to the files of the run that it needs."""

@@ -72,7 +72,9 @@ class Shell:
     def __init__(
         self, cluster: FakeCluster, script: str, pid: int = 1, node: str = "login"
     ) -> None:
-        self.cluster, self.script, self.pid, self.node = cluster, script, pid, node
+        self.cluster, self.pid, self.node = cluster, pid, node
+        self.prelude = cluster.speech.dialect.prelude  # its functions are tried elsewhere
+        self.script = script.replace(self.prelude, "") if self.prelude else script
         self.out: list[str] = []
         self.functions: dict[str, str] = {}
         self.limited = False
@@ -155,16 +157,15 @@ class Shell:
         self.out += [f"e {said}" for said in reply.err.splitlines()] + [f"r {reply.code}"]
 
     def _program(self, command: str) -> Steps[Reply]:
-        limited = self.limited and command.startswith("$limit ")
-        program, _, rest = command.removeprefix("$limit ").partition(" ")
-        if program == "squeue":
-            shape = re.search(r"-o '([^']*)'", rest)
-            assert shape, command
-            return (yield from self.cluster.squeue(shape[1], limited))
-        if program == "scontrol":
-            return (yield from self.cluster.scontrol(words(rest)[-1]))
-        if program == "scancel":
-            return (yield from self.cluster.scancel(words(rest)))
+        limited = self._limited(command)
+        kind, jobids = self.cluster.speech.about(command)
+        if kind in ("queue", "tokens"):
+            return (yield from self.cluster.look(kind == "tokens", limited))
+        if kind == "autopsy":
+            return (yield from self.cluster.autopsy(*jobids))
+        if kind == "kill":
+            return (yield from self.cluster.end(jobids))
+        program = command.partition(" ")[0]
         if program == "find":
             found = [f for f in sorted(self.cluster.files) if "qsub.finished." in f]
             there = [f for f in found if self.cluster.exists(f)]
@@ -173,6 +174,10 @@ class Shell:
             folder = words(command.partition(" && { for f in ")[0])[1]
             return Reply(out="it broke\n") if self._enter(folder) else Reply(0, "", "cd: no\n")
         raise AssertionError(f"the fake shell does not know this program: {command}")
+
+    def _limited(self, command: str) -> bool:
+        """Whether what hangs in it is ended after a while."""
+        return self.limited and "$limit " in command + self.prelude
 
     def _enter(self, folder: str) -> bool:
         """Whether `cd FOLDER` works; one that begins with a dash is an option."""
@@ -219,9 +224,9 @@ class Shell:
 
     def _hand_in(self, claim: Claim, path: str, token: str) -> Steps[int]:
         command = self.functions["hand_in"]
-        token = token if '--comment="$token"' in command else ""
-        limited = self.limited and "$limit " in command
-        reply = yield from self.cluster.sbatch(path, token, limited)
+        told = "$token" in command
+        limited = self._limited(command)
+        reply = yield from self.cluster.hand_in(path, token if told else "", limited)
         claim.out, claim.err = reply.out, reply.err
         return reply.code
 

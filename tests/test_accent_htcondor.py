@@ -130,12 +130,30 @@ def test_hold_release_and_kill_many_at_once(pool: Pool) -> None:
         (DIALECT.release, Queued.PENDING),
         (DIALECT.kill, Queued.ENDING),
     ):
+        before = len(pool.calls)
         answer = pool.do(verb(jobids))
-        assert (answer.exit_code, answer.err) == (0, "")
+        assert (answer.exit_code, answer.err, len(pool.calls)) == (0, "", before + 1)
         assert {job.state for job in pool.look().queue.values()} == {state}
-        assert pool.calls[-2][1:] == jobids
     gone = pool.do(DIALECT.kill(["7"]))
     assert (gone.exit_code, gone.err.strip()) == (1, "Couldn't find/remove all jobs in cluster 7")
+
+
+def test_a_job_that_runs_is_not_held_as_that_would_kill_it(pool: Pool) -> None:
+    pool.submit(*(pool.script(f"{n}/qsub.0") for n in range(2)))
+    pool.cluster.jobs[353144].state = Queued.RUNNING
+    assert pool.do(DIALECT.hold(["353143", "353144"])).exit_code == 0
+    states = [job.state for job in pool.look().queue.values()]
+    assert states == [Queued.HELD, Queued.RUNNING]
+
+
+@pytest.mark.parametrize("user", ["ada", "DOM\\ada", 'a"b'])
+def test_the_name_of_the_user_is_quoted(pool: Pool, user: str) -> None:
+    program = pool.path / "bin/id"
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' '{user}'\n")
+    program.chmod(0o755)
+    pool.do(DIALECT.query([]))
+    name = user.replace("\\", "\\\\").replace('"', '\\"')
+    assert pool.calls[-1][-1] == f'Owner == "{name}" || JobautoToken =!= undefined'
 
 
 def test_held_by_the_system_is_an_error_with_its_reason(pool: Pool) -> None:

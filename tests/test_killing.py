@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 from fake import FakeCluster, FakeJob
+from speech import speech
 from test_monitor import World, folders, world
 
 from jobauto.actions import kill as killing
+from jobauto.errors import CouldNotAsk
 from jobauto.host import Runner
 from jobauto.model import Attempt, Job
 
@@ -43,6 +45,23 @@ def test_a_jobid_that_another_job_has_got_since_is_left_alone(dead: World) -> No
     assert done.left == []
     assert [job.name for job in again.queue()] == ["other/qsub.0", "other/qsub.1"]
     assert set(dead.last_words().values()) == {"killed"}
+
+
+def test_a_submission_in_doubt_is_found_by_its_token_where_the_queue_shows_none(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = world(folders(1))
+    w.run.scheduler = "sge"
+    w.run.save()
+    w.cluster.speech = speech("sge")
+    w.cluster.plans["m000/qsub.0"] = FakeJob(seconds=1e6)
+    w.host.faults = ["", "cut"]  # the answer to the submission is lost, and the claim with it
+    with pytest.raises(CouldNotAsk):
+        w.monitor().tick()
+    w.cluster.claims.clear()
+    monkeypatch.setattr(killing, "host_of", lambda *_: w.host)
+    assert killing.kill(w.folder, Runner(), w.clock).killed == ["m000/qsub.0"]
+    assert w.cluster.queue() == []
 
 
 def test_kill_asks_once_for_the_queue_and_once_for_the_end(dead: World) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 
 import pytest
 from fake import FakeJob
+from rich.console import Console
 from test_monitor import World, folders, world
 
+from jobauto.actions.status import as_data, status
+from jobauto.actions.why import why
+from jobauto.cli.show import print_status
 from jobauto.errors import DONE, SOME_FAILED
 from jobauto.limits import ErrorRate, Limits
+from jobauto.model import Queued
 
 __all__ = ["world"]  # a fixture
 
@@ -128,3 +134,37 @@ def test_refusals_of_one_moment_are_one_and_those_of_the_next_make_the_wait_long
     assert [limits.hit(100.0) for _ in range(5)] == [5.0] * 5
     assert limits.hit(105.0) == 10.0
     assert limits.until == 115.0
+
+
+def test_no_more_jobs_wait_in_the_queue_than_may(world: Callable[..., World]) -> None:
+    w = world(folders(12), maxqsub=10, maxpending=3)
+    w.cluster.slots = 4
+    w.cluster.plans = {f"m{n:03}/qsub.0": FakeJob(seconds=60) for n in range(12)}
+    waiting: list[int] = []
+    w.host.hook = lambda _request: waiting.append(
+        sum(job.started is None for job in w.cluster.queue())
+    )
+    assert w.finish() == DONE
+    assert max(waiting) <= 3
+    assert max(accumulate(_runs(w))) == 4  # those that wait keep nobody from running
+
+
+def _runs(w: World) -> list[int]:
+    steps = {"run": 1, "done": -1}
+    return [steps[what] for _, what, _ in w.cluster.history if what in steps]
+
+
+def test_other_jobs_of_the_person_are_seen_and_shown(world: Callable[..., World]) -> None:
+    w = world(folders(2), maxqsub=1)
+    w.cluster.take("elsewhere/qsub.0", "another-runs-token")
+    w.cluster.slots = 1
+    w.monitor().tick()
+    w.clock.sleep(1)
+    w.monitor().tick()
+    seen = status(w.folder)
+    assert seen.others() == {Queued.RUNNING: 1}
+    assert as_data(seen)["others"] == {"running": 1}
+    assert "1 other jobs of yours are in the queue" in why(seen, "m001/0")
+    console = Console(record=True, width=80)
+    print_status(seen, console)
+    assert "your other jobs in the queue  1 (1 running)" in console.export_text()

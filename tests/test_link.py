@@ -140,7 +140,7 @@ def test_waiting_for_login_is_told_and_after_the_login_the_run_goes_on_within_on
         if told and not w.conditions():
             back.append(w.clock.now())
 
-    assert loop(w.monitor(), 10.0, door.pause, show) == DONE
+    assert loop(w.monitor(), door.pause, show) == DONE
     assert list(told) == ["no connection", "waiting for login"]
     assert back[0] - door.login_at <= 10
     assert door.attempts < 12  # in 5000 seconds

@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 from fake import FakeClock, FakeCluster, FakeHost, FakeJob
+from shell import Reply
 from trees import make
 
 from jobauto import conditions
 from jobauto import run as runs
-from jobauto.actions.retry import retry
+from jobauto.actions.order import order
 from jobauto.actions.status import status
 from jobauto.errors import DONE, GAVE_UP, SOME_FAILED, RemoteError
+from jobauto.host import Runner
 from jobauto.loop import Link, loop
 from jobauto.model import Attempt, Job, State
 from jobauto.monitor import Monitor
@@ -60,7 +62,7 @@ class World:
         return prepare(runs.open_run(self.folder), self.chosen, self.host, self.clock)
 
     def finish(self, monitor: Monitor | None = None, **options: Any) -> int:
-        return loop(monitor or self.monitor(), 10.0, self.clock.sleep, **options)
+        return loop(monitor or self.monitor(), self.clock.sleep, **options)
 
     def quelist(self) -> list[str]:
         return (self.folder / "quelist").read_text().splitlines()
@@ -498,6 +500,16 @@ def test_qstat_holds_the_last_answer_with_its_time(world: Callable[..., World]) 
     assert second.startswith("1001|RUNNING|")
 
 
+def test_a_file_that_shows_up_after_its_job_has_ended_is_waited_for(
+    world: Callable[..., World],
+) -> None:
+    tree = {"a/qsub.0": "", "a/qsub.dependency.0": "", "b/qsub.0": ""}
+    w = world({**tree, "b/qsub.dependency.0": "../a/out\n"})
+    w.cluster.at(w.clock.time + 60, lambda: w.cluster.write("a/out"))
+    assert w.finish() == DONE
+    assert w.last_words() == {"a/qsub.0": "finished", "b/qsub.0": "finished"}
+
+
 def test_a_marker_that_shows_up_a_minute_late_is_no_failure(world: Callable[..., World]) -> None:
     w = world({"a/qsub.0": "", "a/qsub.dependency.0": ""})
     w.cluster.plans["a/qsub.0"] = FakeJob(seconds=5)
@@ -596,9 +608,9 @@ def cut_off(w: World) -> None:
     """The shell dies as sbatch is at work: no answer is kept, and the queue shows nothing yet."""
     real = w.cluster.submit
 
-    def dies(attempt: Attempt) -> tuple[int, str, str]:
+    def dies(attempt: Attempt) -> Reply:
         late.append(attempt)
-        return 124, "", ""
+        return Reply(124)
 
     late: list[Attempt] = []
     w.cluster.submit = dies  # type: ignore[method-assign]
@@ -633,7 +645,7 @@ def test_a_retry_of_what_turned_up_meanwhile_submits_nothing(
     cut_off(w)
     monitor = w.monitor()
     w.cluster.submit(w.late[0])  # type: ignore[attr-defined]
-    retry(w.folder, ["unsure"], w.clock)
+    order(w.folder, "retry", ["unsure"], w.clock, Runner())
     verified = []
     w.host.hook = lambda request: verified.append(getattr(request, "verify", False))
     assert w.finish(w.monitor() if restart else monitor) == DONE

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from fake import FakeJob
 from test_monitor import CHAIN, World, folders, world
 
 from jobauto import lock, orders
-from jobauto.actions.retry import retry
+from jobauto.actions.order import Outcome, order
+from jobauto.clock import Clock
 from jobauto.errors import DONE, SOME_FAILED, UserError
+from jobauto.host import Runner
 from jobauto.orders import Order
 
 __all__ = ["world"]  # a fixture
 
 DATE = "20261120_231500"
+
+
+def retry(folder: Path, wanted: list[str], clock: Clock) -> Outcome:
+    return order(folder, "retry", wanted, clock, Runner())
 
 
 def failed_run(world: Callable[..., World], **options: int) -> World:
@@ -78,9 +85,9 @@ def test_an_order_is_on_disk_before_it_is_forgotten(world: Callable[..., World])
 def test_an_order_obeyed_twice_is_obeyed_once(world: Callable[..., World]) -> None:
     w = failed_run(world)
     monitor = w.monitor()
-    order = Order("retry", ("a/qsub.0", "b/qsub.7"), "me", DATE)
-    assert orders.obey(order, monitor.ledger) == ["a/qsub.0"]
-    assert orders.obey(order, monitor.ledger) == []
+    given = Order("retry", ("a/qsub.0", "b/qsub.7"), "me", DATE)
+    assert monitor.obeying.obey(given, monitor.seen) == ["a/qsub.0"]
+    assert monitor.obeying.obey(given, monitor.seen) == []
 
 
 def test_an_order_that_cannot_be_read_is_put_aside(world: Callable[..., World]) -> None:
@@ -107,7 +114,7 @@ def test_a_person_who_retries_has_all_retries_anew(world: Callable[..., World]) 
     [
         ("a/7", "no job a/7"),
         ("a/1", "a/qsub.1 is blocked"),
-        ("x*", "no failed, killed or unsure job is like x*"),
+        ("x*", "no job to retry is like x*"),
     ],
 )
 def test_what_cannot_be_retried_is_named_and_nothing_changes(

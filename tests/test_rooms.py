@@ -43,6 +43,8 @@ ORDER = [
     "run",
     "lock",
     "noticing",
+    "submitting",
+    "obeying",
     "monitor",
     "loop",
     "start",

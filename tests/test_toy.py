@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from answers import RECORDED
+from answers import KINDS, RECORDED, read
 from contract import checks
 from toy.toy import Toy
 
-from jobauto.model import Ending, InQueue
+from jobauto.model import Ending, InQueue, Queued
 from jobauto.schedulers import DIALECTS, Dialect, Unreadable
 
 TOY = Path(__file__).parent / "toy"
@@ -173,3 +174,38 @@ def test_a_value_that_can_be_expressed_after_all_is_found(tmp_path: Path) -> Non
     table = copied(tmp_path) / "dialect.toml"
     table.write_text(table.read_text().replace('"mpi:16"', '"16"'))
     assert "cannot express cores = 16" in failed(Toy(), tmp_path)
+
+
+CONTRIBUTING = (TOY.parent.parent / "CONTRIBUTING.md").read_text()
+
+
+def test_an_answer_recorded_as_contributing_says_can_be_read(tmp_path: Path) -> None:
+    [function] = re.findall(r"```sh\n(.*?)```", CONTRIBUTING, re.DOTALL)
+    command = "printf 'job 3214\\n'; echo 'tsub: oops' >&2; exit 3"
+    text = subprocess.run(
+        ["sh", "-c", f'{function}\nrecord "$1" "Toy 1.0"', "sh", command],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    file = tmp_path / "tsub.txt"
+    file.write_text(text.replace("--- stdout", "# jobid: 3214\n--- stdout"))
+    said = read(file)
+    assert (said.out, said.err, said.exit_code) == ("job 3214\n", "tsub: oops\n", 3)
+    assert text.startswith(f"# command: {command}\n# origin: Toy 1.0, recorded 2")
+
+
+def test_contributing_names_all_that_a_folder_may_hold() -> None:
+    tables = ["listing", "states", "commands", "asked", "inexpressible"]
+    assert all(f"`# {kind}: " in CONTRIBUTING for kind in KINDS)
+    assert all(f"| `[{table}]` |" in CONTRIBUTING for table in tables)
+    assert " ".join(state.value for state in Queued) in CONTRIBUTING
+    assert len(CONTRIBUTING.splitlines()) <= 100
+
+
+def test_every_file_that_contributing_names_is_there() -> None:
+    names = re.findall(r"`((?:tests|jobauto)/[\w./]+)`|\]\(([\w.]+)\)", CONTRIBUTING)
+    assert [
+        name for pair in names for name in pair if not (TOY.parent.parent / name).exists()
+    ] == []

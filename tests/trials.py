@@ -38,6 +38,7 @@ from jobauto import tree as found_trees
 from jobauto.actions import kill as killing
 from jobauto.errors import RemoteError
 from jobauto.run import Run
+from jobauto.schedulers import DIALECTS
 from jobauto.settings import Settings
 from jobauto.start import prepare
 
@@ -45,6 +46,7 @@ DAY = 86400.0
 LONGEST = 60 * DAY, 3000  # no history takes so long, or so many waits, unless something hangs
 CHUNK = 50
 DEFAULT = 2000
+ACCENTS = sorted(DIALECTS.keys() - {"local", "pbs"})  # jobs of no scheduler need a real shell
 
 
 class PersonKills(BaseException):
@@ -56,17 +58,23 @@ class Trial:
 
     def __init__(self, seed: int, trees: list[Tree]) -> None:
         self.dice = dice = random.Random(seed)
-        self.tree = dice.choice(trees)
-        self.tree.reset()
+        self.tree, accent = dice.choice(trees), dice.choice(ACCENTS)
+        self.tree.reset(accent)
         self.clock = FakeClock()
         self.weather = Weather(self.clock, dice)
         self.disk = Disk(self.tree.folder, self.weather)
         self.interval = dice.choice((10.0, 10.0, 60.0, 600.0))
-        options = {"maxqsub": dice.randint(1, 5), "retries": dice.choice((0, 0, 1, 2))}
-        self.chosen = Settings.model_construct(**{**defaults(), **options})
+        options = {
+            "interval": self.interval,
+            "maxqsub": dice.randint(1, 5),
+            "retries": dice.choice((0, 0, 1, 2)),
+        }
+        self.chosen = Settings.model_construct(
+            **{**defaults(), **options, "interval": self.interval}
+        )
         self.checker = Checker(self.tree.files(), MID, options["maxqsub"], self._intents)
         slots = dice.choice((1, 100))
-        self.cluster = FaultyCluster(self.clock, self.weather, self.checker, slots)
+        self.cluster = FaultyCluster(self.clock, self.weather, self.checker, slots, accent)
         self.cluster.root, self.cluster.scripts = self._run().rdir, set()
         self.cluster.patience = 5 * self.interval
         self.host = FaultyHost(self.cluster)
@@ -108,7 +116,7 @@ class Trial:
         try:
             self.host.open()
             monitor = prepare(self._run(), self.chosen, self.host, self.clock)
-            return loops.loop(monitor, self.interval, self._pause)
+            return loops.loop(monitor, self._pause)
         except Died as death:
             self._died(death)
         except (RemoteError, OSError) as error:
@@ -158,6 +166,7 @@ class Trial:
         lies = self.cluster.hidden_at  # kill looks once; what it is not shown it leaves unsure
         queue = [j for j in self.cluster.queue() if lies.get(j.jobid, 0.0) < begun]
         self.checker.killed(queue, begun, unsure)
+        self.checker.unseen |= {file for file, seen in self.cluster.hidden.items() if seen > begun}
 
     def _killed(self) -> bool:
         self.weather.tell("kill")

@@ -14,24 +14,23 @@ from fake import FakeClock
 LINK = ["no link", "cut while sent", "arrives late", "slow", "cut", "login node crashes",
         "answer cut", "answer lost", "rsync fails"]  # fmt: skip
 # In the scheduler and on the remote's disk
-SBATCH = ["sbatch hangs", "sbatch loses its answer", "sbatch gives no JOBID", "sbatch banners",
-          "limit", "refused"]  # fmt: skip
-SQUEUE = ["squeue fails", "squeue hangs", "squeue cut", "squeue complains", "squeue lies"]
-REMOTE = ["remote disk full", "answer not written", "scontrol fails", "scancel slow", "marker late"]
+SUBMISSION = ["submission hangs", "submission not answered", "submission gives no JOBID",
+              "submission with banners", "limit", "refused"]  # fmt: skip
+LOOK = ["look fails", "look hangs", "look cut", "look complains", "look lies"]
+REMOTE = ["remote disk full", "answer not written", "autopsy fails", "kill slow", "file late"]
 # Of the monitor's own machine, and of people
 HERE = ["kill -9", "killed while writing", "power cut", "power cut while writing", "disk full",
         "clock jumps", "suspend"]  # fmt: skip
 PEOPLE = ["person kills", "person kills in doubt", "person renames quelist"]
-KINDS = LINK + SBATCH + SQUEUE + REMOTE + HERE + PEOPLE
+KINDS = LINK + SUBMISSION + LOOK + REMOTE + HERE + PEOPLE
 
-LATE_MARKERS = True  # a marker may be seen up to a minute after its job left the queue
-LATE_FILES = False  # the same for other files on which a job depends
-LATE_JOBS = True  # a submission may reach the scheduler up to 50 s after sbatch gave up
+LATE_FILES = True  # a file may be seen up to a minute after its job left the queue
+LATE_JOBS = True  # a submission may reach the scheduler up to 50 s after the program gave up
 
 
 def _rates(kind: str) -> Sequence[float]:
     """How likely a fault is where it may happen; jobs are not handed in often."""
-    return (0.1, 0.4) if kind in SBATCH else (0.03, 0.1, 0.4)
+    return (0.1, 0.4) if kind in SUBMISSION else (0.03, 0.1, 0.4)
 
 
 class Weather:
@@ -42,8 +41,8 @@ class Weather:
         self.story: list[tuple[float, str]] = []
         share = dice.choice((0.1, 0.25, 0.5))
         self.rates = {k: dice.choice(_rates(k)) for k in KINDS if dice.random() < share}
-        if not LATE_MARKERS:
-            self.rates.pop("marker late", None)
+        if not LATE_FILES:
+            self.rates.pop("file late", None)
         self.left = dice.randint(1, 12)
         self.dead: Died | None = None  # the monitor's process, of this
         self.full_until = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from jobauto.conditions import read as read_conditions
 from jobauto.graph import Graph
 from jobauto.ledger import Entry, Ledger, files
 from jobauto.lock import Holder
-from jobauto.model import InQueue, State
+from jobauto.model import InQueue, Queued, State
 from jobauto.run import Run, open_run, survey
 from jobauto.schedulers import DIALECTS, Unreadable
 
@@ -40,6 +41,11 @@ class Status:
         lines = {e.job.name: self.queue[e.jobid] for e in started if e.jobid in self.queue}
         return {name: line for name, line in lines.items() if line.strange}
 
+    def others(self) -> dict[Queued, int]:
+        """The person's jobs in the queue that are not of this run: they fill limits, too."""
+        ours = {entry.jobid for entry in self.entries.values()}
+        return dict(Counter(q.state for q in self.queue.values() if q.jobid not in ours))
+
     def named(self, *states: State) -> list[str]:
         """Jobs in one of these states, in order of name."""
         return sorted(name for name, state in self.states.items() if state in states)
@@ -53,6 +59,7 @@ def as_data(status: Status) -> dict[str, object]:
         "remote": status.run.remote,
         "monitor": asdict(status.monitor) if status.monitor else None,
         "conditions": [asdict(condition) for condition in status.conditions],
+        "others": {state.value: number for state, number in status.others().items()},
         "counts": {state.word: number for state, number in status.counts().items()},
         "jobs": {
             name: _job_data(state, status.entries.get(name))
@@ -84,7 +91,7 @@ def status(folder: Path) -> Status:
     queue = last_queue(run)
     watched = lock.watcher(run.private)
     states, culprits = all_states(graph, ledger.entries, bool(watched))
-    conditions = read_conditions(run.private) if watched else []
+    conditions = read_conditions(run.private) if watched else run.conditions()
     return Status(run, graph, ledger.entries, states, culprits, queue, watched, conditions)
 
 

@@ -44,11 +44,9 @@ def _because(status: Status, name: str, state: State) -> str:
     if state in (State.WAITING, State.BLOCKED):
         return "; ".join(_missing(status, need) for need in status.graph.missing(name)[:5])
     if state is State.READY:
-        if any(c.what == "paused" for c in status.conditions):
-            return "; ".join(f"{c.what}: {c.why}, until {c.until}" for c in status.conditions)
-        limit = status.run.settings.get("maxqsub")
-        tail = "" if status.monitor else "; but no monitor runs: jobmon.py --ldir RUN"
-        return f"it waits for room in the queue (--maxqsub {limit}){tail}"
+        if any(c.what in ("paused", "stopped") for c in status.conditions):
+            return "; ".join(map(str, status.conditions))
+        return _no_room(status)
     assert entry
     if state is State.STARTED:
         return _in_queue(status, entry)
@@ -60,6 +58,16 @@ def _because(status: Status, name: str, state: State) -> str:
     if state is State.FAILED:
         return f"{word.detail} at {word.date}"
     return f"{state.sentence} ({word.date}{' ' + word.detail if word.detail else ''})"
+
+
+def _no_room(status: Status) -> str:
+    names = ("maxqsub", "maxpending")
+    given = {name: status.run.settings.get(name) for name in names}
+    limits = " ".join(f"--{name} {limit}" for name, limit in given.items() if limit)
+    number = sum(status.others().values())
+    others = f"; {number} other jobs of yours are in the queue" if number else ""
+    tail = "" if status.monitor else "; but no monitor runs: jobmon.py --ldir RUN"
+    return f"it waits for room in the queue ({limits}){others}{tail}"
 
 
 def _blocked(status: Status, name: str) -> str:

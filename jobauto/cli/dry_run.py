@@ -49,8 +49,8 @@ def dry_run(given: dict[str, Any]) -> int:
 
 def _show_job(job: Job, script: str, there: str, dialect: Dialect, options: Sequence[str]) -> None:
     asked = " ".join(map(quoting.word, options))
-    command = dialect.submit(quoting.word(f"qsub.{job.id}"), "TOKEN", asked)
-    command = command.replace("$limit ", "")
+    command = " ".join(dialect.submit("{script}", "TOKEN", asked).replace("$limit ", "").split())
+    command = command.replace("{script}", quoting.word(f"qsub.{job.id}"))
     print(f"==> {quoting.shown(job.name)}\n{quoting.shown_lines(script)}")
     print(f"--> in {quoting.word(quoting.shown(f'{there}/{job.folder}'))}: {command}")
 

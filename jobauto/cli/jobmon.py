@@ -86,7 +86,6 @@ def _run(given: dict[str, object]) -> int:
         try:
             code = loop(
                 monitor,
-                chosen.interval,
                 runner.pause,
                 screen.progress,
                 once=chosen.once,

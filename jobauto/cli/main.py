@@ -15,7 +15,7 @@ from rich.table import Table
 from jobauto import __version__
 from jobauto.actions import kill as killing
 from jobauto.actions import login as logging_in
-from jobauto.actions import retry as retrying
+from jobauto.actions import order as ordering
 from jobauto.actions import status as statuses
 from jobauto.actions import why as reasons
 from jobauto.cli import show
@@ -36,9 +36,31 @@ examples:
   jobauto why mp-149/qsub.1 si                    why is this job not running
   jobauto retry mp-149/qsub.1 si                  run a failed or unsure job again
   jobauto retry failed si                         run all failed jobs again
+  jobauto stop si                                 submit nothing more, until: jobauto resume si
+  jobauto limit si --maxqsub 50                   while the run goes on
+  jobauto hold 'mp-1*' si                         some jobs are not to start, until: release
   jobauto login si                                the remote wants a code: type it here
   jobauto kill si/20261120_231500                 the same as ./kill in that folder
 """
+
+
+_FOR_JOBS = {
+    "retry": "run failed, killed or unsure jobs again",
+    "hold": "let jobs not start, here or in the queue",
+    "release": "let held jobs start",
+    "switchq": "move jobs that wait, and those to come, to another queue",
+    "kill": "end some jobs; without JOB, stop the monitor and end them all",
+}
+_FOR_RUNS = {
+    "stop": "submit nothing more; what is in the queue goes on",
+    "resume": "submit again after a stop",
+    "limit": "change limits of a run while it goes on",
+    "check": "look at the queue now",
+}
+_JOBS = (
+    "names, patterns like 'mp-1*/qsub.1', words of states like failed, or all; last the run, "
+    "if it is not the current folder"
+)
 
 
 def parser() -> Parser:
@@ -58,13 +80,19 @@ def parser() -> Parser:
     why = verbs.add_parser("why", help="why a job is where it is, in one line")
     why.add_argument("job", help="its name as in quelist: folder/qsub.ID (or folder/ID)")
     _run_argument(why)
-    retry = verbs.add_parser("retry", help="run failed, killed or unsure jobs again")
-    text = "names, patterns like 'mp-1*/qsub.1', or: failed, killed, unsure; last the run, if not"
-    retry.add_argument("jobs", nargs="+", metavar="JOB", help=f"{text} the current folder")
+    for name, text in _FOR_JOBS.items():
+        verb = verbs.add_parser(name, help=text)
+        if name == "switchq":
+            verb.add_argument("queue", metavar="QUEUE", help="where to")
+        number = "*" if name in ("kill", "switchq") else "+"
+        verb.add_argument("jobs", nargs=number, metavar="JOB", help=_JOBS)
+    for name, text in _FOR_RUNS.items():
+        verb = verbs.add_parser(name, help=text)
+        _run_argument(verb)
+        for option in ("maxqsub", "maxpending", "interval") if name == "limit" else ():
+            verb.add_argument(f"--{option}", metavar="N", help="as in jobmon.py --help")
     login = verbs.add_parser("login", help="open the connection of a run at this terminal")
     _run_argument(login)
-    kill = verbs.add_parser("kill", help="stop the monitor, then end all its jobs")
-    _run_argument(kill)
     return top
 
 
@@ -151,21 +179,26 @@ def why(arguments: argparse.Namespace, console: Console) -> int:
     return DONE
 
 
-def retry(arguments: argparse.Namespace, console: Console) -> int:
-    """`jobauto retry JOB ... [RUN]`."""
-    *jobs, last = arguments.jobs
-    if jobs and (is_run(Path(last)) or runs_in(Path(last))):
-        folder = chosen_run(Path(last))
+def order(arguments: argparse.Namespace, console: Console) -> int:
+    """The verbs that change a run or some of its jobs."""
+    words = list(getattr(arguments, "jobs", []))
+    if "run" in arguments:
+        folder = chosen_run(arguments.run)
+    elif words and (is_run(Path(words[-1])) or runs_in(Path(words[-1]))):
+        folder = chosen_run(Path(words.pop()))
     else:
-        jobs, folder = arguments.jobs, chosen_run(Path("."))
-    done = retrying.retry(folder, jobs, Clock())
-    if not done.jobs:
-        console.print("nothing to try again")
-        return DONE
+        folder = chosen_run(Path("."))
+    names = ("queue", "maxqsub", "maxpending", "interval")
+    given = {name: getattr(arguments, name, None) for name in names}
+    values = {name: text for name, text in given.items() if text is not None}
+    runner = Runner(person=show.person_there())
+    done = ordering.order(folder, arguments.verb, words, Clock(), runner, values)
     for name in done.jobs[: show.LISTED]:
-        console.print(escape(f"{shown(name)} will be tried again"))
+        console.print(escape(f"{arguments.verb}: {shown(name)}"))
     if len(done.jobs) > show.LISTED:
         console.print(f"... and {len(done.jobs) - show.LISTED} more")
+    if words and not done.jobs:
+        console.print(f"nothing to {arguments.verb}")
     then = f"the monitor ({done.monitor}) was told" if done.monitor else show.go_on(folder)
     console.print(escape(then))
     return DONE
@@ -182,8 +215,11 @@ def login(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def kill(arguments: argparse.Namespace, console: Console) -> int:
-    """`jobauto kill`, which is also what `./kill` in a run folder does."""
-    folder = chosen_run(arguments.run)
+    """`jobauto kill`, which is also what `./kill` in a run folder does; or some jobs only."""
+    folders = [Path(word) for word in arguments.jobs]
+    if len(folders) > 1 or any(not (is_run(path) or runs_in(path)) for path in folders):
+        return order(arguments, console)
+    folder = chosen_run(folders[0] if folders else Path("."))
     done = killing.kill(folder, Runner(person=show.person_there()), Clock())
     stopped = f"monitor stopped ({done.monitor})" if done.monitor else "no monitor was running"
     console.print(escape(f"{stopped}; {len(done.killed)} job(s) killed"))
@@ -197,10 +233,10 @@ def kill(arguments: argparse.Namespace, console: Console) -> int:
 
 
 _VERBS = {
+    **dict.fromkeys((*_FOR_JOBS, *_FOR_RUNS), order),
     "init": init,
     "status": status,
     "why": why,
-    "retry": retry,
     "login": login,
     "kill": kill,
 }

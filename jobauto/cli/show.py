@@ -189,6 +189,10 @@ def _list_queue(status: Status, console: Console) -> None:
         what = line.state.value if line else status.states[name].word
         console.print(f"  {escape(shown(name))}  {entry.jobid}  {what}")
     _more(len(names), console)
+    others = status.others()
+    if others:
+        kinds = ", ".join(f"{number} {state.value}" for state, number in others.items())
+        console.print(f"\n[bold]your other jobs in the queue[/]  {sum(others.values())} ({kinds})")
     strange = status.strange()
     if strange:
         console.print("\n[bold yellow]may need you")

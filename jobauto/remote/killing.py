@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from jobauto import quoting
 from jobauto.errors import CouldNotAsk
 from jobauto.model import Attempt, Claim, InQueue
 from jobauto.remote.framing import Answer, Frame, sections
-from jobauto.remote.observation import read_queue
+from jobauto.remote.observation import read_queue, read_tokens, with_tokens
+from jobauto.remote.steering import portions
 from jobauto.remote.submission import CLAIM_FUNCTIONS, note_claim
 from jobauto.schedulers import Dialect
-
-PER_COMMAND = 500  # JOBIDs on one command line
 
 # A claim that was made to be void looks like a refused submission.
 _VOID = r"""
@@ -55,7 +54,8 @@ class Kill:
         return 120.0
 
     def script(self) -> str:
-        jobids = [quoting.plain(jobid) for jobid in self.jobids]
+        jobids = [jobid for some in portions(self.jobids) for jobid in some]
+        tokens = self.dialect.tokens() if self.doubtful else None
         parts = [
             self.dialect.prelude,
             CLAIM_FUNCTIONS,
@@ -63,9 +63,10 @@ class Kill:
             'mkdir -p "$root/$claims"',
             *(f"void {quoting.plain(attempt.token)}" for attempt in self.doubtful),
             "echo @kill",
-            *(f"ask {quoting.word(self.dialect.kill(ids))}" for ids in _portions(jobids)),
+            *(f"ask {quoting.word(self.dialect.kill(ids))}" for ids in portions(jobids)),
             "echo @queue",
             f"ask {quoting.word(self.dialect.query(jobids))}",
+            f"echo @tokens\nask {quoting.word(tokens)}" if tokens else "",
             *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.markers)),
         ]
         return self.frame.script(self.folder, "\n".join(parts))
@@ -73,19 +74,18 @@ class Kill:
     def read(self, answer: Answer) -> Killed:
         said, markers, claims = "", set(), dict[str, Claim]()
         queue: dict[str, InQueue] | None = None
+        tokens: dict[str, str] = {}
         for section in sections(self.frame.body(answer, self.folder)):
             if section.tag == "kill":
                 said = section.text + section.errors
             elif section.tag == "queue":
                 queue = read_queue(self.dialect, section)
+            elif section.tag == "tokens":
+                tokens = read_tokens(self.dialect, section)
             elif section.tag == "t":
                 markers.add(section.which(self.markers))
             else:
                 note_claim(claims, section)
         if queue is None:
             raise CouldNotAsk("the answer holds no queue")
-        return Killed(said, queue, frozenset(markers), claims)
-
-
-def _portions(jobids: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (jobids[n : n + PER_COMMAND] for n in range(0, len(jobids), PER_COMMAND))
+        return Killed(said, with_tokens(queue, tokens), frozenset(markers), claims)

@@ -91,7 +91,7 @@ class Observe:
             if section.tag == "queue":
                 queue, text = read_queue(self.dialect, section), section.text
             elif section.tag == "tokens":
-                tokens = self._tokens(section)
+                tokens = read_tokens(self.dialect, section)
             elif section.tag == "t":
                 there.add(section.which(self.files))
             elif section.tag == "ending":
@@ -105,7 +105,7 @@ class Observe:
         if queue is None:
             raise CouldNotAsk("the answer holds no queue")
         return Seen(
-            queue=_with_tokens(queue, tokens),
+            queue=with_tokens(queue, tokens),
             tokens_known=self.dialect.lists_tokens or bool(self.doubtful),
             there=frozenset(there),
             missing=frozenset(self.files) - there,
@@ -120,19 +120,21 @@ class Observe:
         except ValueError:  # such as a number too long to be one: it only explains, never decides
             return Ending()
 
-    def _tokens(self, section: Section) -> dict[str, str]:
-        check_answer(self.dialect, section)
-        try:
-            return self.dialect.parse_tokens(section.text)
-        except Unreadable as error:
-            raise CouldNotAsk(f"{self.dialect.name}: {error}") from None
-
 
 def read_queue(dialect: Dialect, section: Section) -> dict[str, InQueue]:
     """JOBID to its line; CouldNotAsk unless the scheduler answered, and wholly."""
     check_answer(dialect, section)
     try:
         return {q.jobid: q for q in dialect.parse(section.text)}
+    except Unreadable as error:
+        raise CouldNotAsk(f"{dialect.name}: {error}") from None
+
+
+def read_tokens(dialect: Dialect, section: Section) -> dict[str, str]:
+    """Token to JOBID, where the queue does not show tokens; CouldNotAsk as in `read_queue`."""
+    check_answer(dialect, section)
+    try:
+        return dialect.parse_tokens(section.text)
     except Unreadable as error:
         raise CouldNotAsk(f"{dialect.name}: {error}") from None
 
@@ -150,7 +152,7 @@ def _ask(command: str) -> str:
     return f"ask {quoting.word(command)}"
 
 
-def _with_tokens(queue: dict[str, InQueue], tokens: dict[str, str]) -> dict[str, InQueue]:
+def with_tokens(queue: dict[str, InQueue], tokens: dict[str, str]) -> dict[str, InQueue]:
     """Give each token to its line; a job that only the token list knows is there as well."""
     for token, jobid in tokens.items():
         old = queue.get(jobid) or InQueue(jobid, Queued.UNKNOWN, "?")

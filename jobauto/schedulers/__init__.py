@@ -10,7 +10,7 @@ from jobauto.schedulers.pbs import PBS
 from jobauto.schedulers.sge import GridEngine
 from jobauto.schedulers.slurm import Slurm
 
-_ALL = (Slurm(), GridEngine(), PBS(), LSF(), HTCondor(), Local())
-DIALECTS: dict[str, Dialect] = {d.name: d for d in _ALL}
+_ALL: tuple[Dialect, ...] = (Slurm(), GridEngine(), PBS(), LSF(), HTCondor(), Local())
+DIALECTS = {dialect.name: dialect for dialect in _ALL}
 
 __all__ = ["DIALECTS", "Dialect", "Unreadable"]

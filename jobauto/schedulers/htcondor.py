@@ -50,7 +50,7 @@ _PLAIN = re.compile(r"\d+|true|false")
 # `describe`: nothing may override what comes last; a line that ended in a backslash would go on in
 # one of ours; jobs that are materialized late (max_idle) would be accepted and yet not be listed.
 _PRELUDE = r"""
-mine() { echo "Owner == \"$(id -un | sed 's/[\\"]/\\&/g')\" || JobautoToken =!= undefined"; }
+mine() { id -un | sed -e 's/[\\"]/\\&/g' -e 's/.*/Owner == "&" || JobautoToken =!= undefined/'; }
 describe() { # describe SCRIPT TOKEN [LINE...]: the submit description
   IFS= read -r first <"./$1"
   case $first in
@@ -105,8 +105,8 @@ class HTCondor(Dialect):
     def options(self, asked: Resources) -> list[tuple[str, ...]]:
         """Lines of a submit description.
 
-        The walltime is a policy of the job's own: allowed_job_duration is unknown before 9.4 (and
-        passed over silently), and holds a job for ever where other schedulers end it.
+        The walltime is a policy of the job's own: allowed_job_duration would hold the job, for
+        ever, where other schedulers end it. `=?=`: a policy that is undefined holds it, too.
         """
         no_environment(asked)
         attribute, value = _attribute(asked.queue) if asked.queue else ("", "")
@@ -140,7 +140,8 @@ class HTCondor(Dialect):
         return "$limit condor_rm " + " ".join(jobids)
 
     def hold(self, jobids: Sequence[str]) -> str:
-        return "$limit condor_hold " + " ".join(jobids)
+        # one that runs would be killed, to start anew when it is released
+        return f"$limit condor_hold -constraint 'JobStatus == 1 && ({_any(jobids)})'"
 
     def release(self, jobids: Sequence[str]) -> str:
         return "$limit condor_release " + " ".join(jobids)
@@ -150,8 +151,8 @@ class HTCondor(Dialect):
             attribute, value = _attribute("".join(shlex.split(queue)))
         except Inexpressible as error:
             return f"echo {shlex.quote(error.why)} >&2; false"
-        jobs = " || ".join(f"ClusterId == {jobid}" for jobid in jobids)
-        return f"$limit condor_qedit -constraint '{jobs}' {attribute} {shlex.quote(value)}"
+        where = f"-constraint '{_any(jobids)}'"
+        return f"$limit condor_qedit {where} {attribute} {shlex.quote(value)}"
 
     def autopsy(self, jobid: str) -> str:
         # newest first; a site's whole history would take minutes to read
@@ -178,6 +179,10 @@ class HTCondor(Dialect):
         names = " ".join(f"-e 's/{key % name}//p'" for name in ("[Oo]utput", "[Ee]rror"))
         numbers = rf"-e 's/\$([Cc]luster[IDd]*)/{jobid}/g' -e 's/\$([Pp]roc[A-Za-z]*)/0/g'"
         return f"*.[oe]{jobid} $(sed -n {names} {script} | sed {numbers})"
+
+
+def _any(jobids: Sequence[str]) -> str:
+    return " || ".join(f"ClusterId == {jobid}" for jobid in jobids)
 
 
 def _ads(text: str) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ from jobauto.model import Ending, InQueue, Queued
 from jobauto.resources import Inexpressible, Resources
 from jobauto.schedulers.base import Dialect, Unreadable, only_match
 
-_JOBID = re.compile(r"(\d+-\w+)")
-_LINE = re.compile(r"(\d+-\w+) (\S+)")
+_JOBID = re.compile(r"(\d+-\w+)", re.ASCII)
+_LINE = re.compile(r"(\d+-\w+) (\S+)", re.ASCII)
 _STATES = {"T": Queued.SUSPENDED, "t": Queued.SUSPENDED}
 
 # A zombie counts as gone: nobody may be there to reap it.

@@ -18,7 +18,7 @@ STATES = {
     "RUN": Queued.RUNNING,
     "USUSP": Queued.SUSPENDED,
     "SSUSP": Queued.SUSPENDED,
-    "ZOMBI": Queued.ENDING,  # killed, while its host could not be reached
+    "ZOMBI": Queued.ENDING,  # killed or given up, while its host could not be reached
 }
 _GONE = {"DONE", "EXIT", "PDONE", "PERR", "POST_DONE", "POST_ERR"}
 _ALL = "these are all jobs"

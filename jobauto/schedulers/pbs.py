@@ -7,7 +7,7 @@ for a JOBID stands in scripts as it is; its parts have the JOBID of the array.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from jobauto.model import Ending, InQueue, Queued
 from jobauto.resources import Resources
@@ -31,7 +31,7 @@ _ASKED = re.compile(r"jobs:((?: \d+(?:\[\d*\])?(?:\.[\w.-]+)?(?:@\S+)?)*)")
 # 153 and 35: what is left of 15001 and 15139, an unknown and a finished job
 _END = re.compile(r"end (?:0|153|35)")
 _HEAD = re.compile(r"Job Id: (\S+)")
-_ATTRIBUTE = re.compile(r"^    (\S+) = (.*)", re.MULTILINE)
+_ATTRIBUTE = re.compile(r"^    ([A-Za-z_]\w*(?:\.\S+)?) = (.*)", re.MULTILINE)
 _GONE = re.compile(
     r"qstat: (?:Unknown Job Id(?: Error)?(?: MSG=.*)? (\S+)"
     r"|(\S+) Job has finished, use -x or -H to obtain historical job information)"
@@ -41,9 +41,8 @@ _MANY_LINES = {"Variable_List", "submit_args"}
 _TOKEN = re.compile(r"(?:^|,)PBS_O_MAIL=jobauto:([\w.+-]+)(?=,|$)")
 # check_job_name() of OpenPBS takes fewer than that of Torque
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_+-]")
-# quoted, these have a meaning for csh or in a list of variables
-_NOT_IN_A_FOLDER = re.compile(r"['!\\,\"\x00-\x1f\x7f]")
-_LONGEST_NAME = 230
+# what csh reads even when quoted, and what divides and quotes in PBS's list of variables
+_NOT_IN_A_FOLDER = re.compile(r"[!\\,\"\x00-\x1f\x7f]")
 # JOB_EXEC_* of job.h in OpenPBS, and of pbs_job.h in Torque, which has other numbers
 _PBS_ENDS = {
     -14: "node-failure",
@@ -59,24 +58,29 @@ _TERMINATED = "91"  # substate of a job that somebody deleted: JOB_SUBSTATE_TERM
 
 _PRELUDE = r"""
 unset PBS_QSTAT_EXECONLY PBS_QSTAT_NO_COMPLETE # Torque's, which hide jobs
-# A job begins in $HOME. This one goes to its folder first, and asks for what its script asks for.
-# Its text means the same to sh and csh: a person's login shell reads it.
+# A job begins in $HOME. What is handed in asks for what the script asks for, and goes to its folder
+# first. It means the same to sh and to csh: a person's login shell may read it.
 wrapper() {
   IFS= read -r first <"$1"
-  case $first in '#!'*) chmod u+x "$1" && echo '#!/bin/sh' || return;; esac
-  sed -n -e '/^:/d' -e '/^[[:space:]]*[^#[:space:]]/q' -e '/^[[:space:]]*#PBS/{' \
-    -e :more -e '/\\$/{' -e N -e 'b more' -e '}' -e p -e '}' "$1" || return
+  asks=$(sed -n -e '/^:/d' -e '/^[[:space:]]*[^#[:space:]]/q' -e '/^[[:space:]]*#PBS/{' \
+    -e :more -e '/\\$/{' -e N -e 'b more' -e '}' -e p -e '}' "$1") || return
+  folder=$(printf '%s\n' "$PWD" | sed "s/'/'\\\\''/g")
   case $first in
-    '#!'*) echo "cd '$PWD' && exec ./$1";;
-    *) echo "cd '$PWD' || exit 1" && cat "$1";;
+    '#!'*) chmod u+x "$1" && printf '#!/bin/sh\n%s\n' "$asks" && echo "cd '$folder' && exec ./$1";;
+    *) printf '%s\n' "$asks" "cd '$folder' || exit 1" && cat "$1";;
   esac
 }
 hand_over() { # hand_over TOKEN SCRIPT [OPTION...]
   token=$1 script=$2
   shift 2
-  wrapper "$script" >"$claim/$script" || return
-  # qsub keeps $MAIL as PBS_O_MAIL: no option of the script's is lost
-  MAIL=jobauto:$token $limit qsub "$@" "$claim/$script"
+  wrapper "$script" >"$claim/wrapper" || return
+  case $asks in
+    *[[:space:]]-N*) ;;
+    *) set -- -N "$(printf %.15s "$script")" "$@";; # once no name could be longer
+  esac
+  # qsub keeps $MAIL as PBS_O_MAIL: no option of the script's is lost. The wrapper comes by stdin
+  # because a filter of Torque's may be a shell that reads the options unquoted.
+  MAIL=jobauto:$token $limit qsub "$@" <"$claim/wrapper"
 }
 # What qselect lists and the JOBIDs given: those may be at another server by now.
 # Who has ended in between makes qstat fail, but qstat then says so.
@@ -119,18 +123,17 @@ class PBS(Dialect):
         r"|communication failure|connection (?:refused|reset|table full)|No free connections"
         r"|tim(?:ed|e) ?out|End of File|protocol error|\bsocket\b|Broken pipe|No route to host"
         r"|System error|internal error|Server busy|(?:Invalid|Expired) credential"
-        r"|unable to authenticate|Server returned error|Error \(\d|Failed to save job|Retry to submit",
+        r"|unable to authenticate|Server returned error|Error \(\d|Failed to save job"
+        r"|Retry to submit",
         re.IGNORECASE,
     )
 
     def bad_name(self, folder: str, id: str) -> str:
-        """A job is named after its script; its folder is a word in the text that is handed in."""
+        """A job is named after its script; its folder is a word in the wrapper."""
         bad, odd = _NOT_IN_A_NAME.search(id), _NOT_IN_A_FOLDER.search(folder)
         if bad:
             which = "blank" if bad[0].isspace() else f"{bad[0]!r}"
             return f"PBS takes no {which} in the name of a job"
-        if len(f"qsub.{id}") > _LONGEST_NAME:
-            return f"PBS takes no name of a job longer than {_LONGEST_NAME} characters"
         return f"PBS takes no {odd[0]!r} in the name of a folder" if odd else ""
 
     def submit(self, script: str, token: str, options: str) -> str:
@@ -163,8 +166,10 @@ class PBS(Dialect):
         if not asked or not rest.endswith("\n") or not _END.fullmatch(last):
             raise Unreadable("not a whole answer of qselect and qstat")
         jobs, gone = _described(body)
-        jobids = asked[1].split()
-        if _without(jobids, told=[*jobs, *gone]) or _without(jobs, told=jobids):
+        jobids, told = set(map(_ours, asked[1].split())), set(map(_ours, jobs))
+        # Torque adds a server to an unknown job that was named without
+        over = {name for jobid in map(_ours, gone) for name in (jobid, jobid.partition(".")[0])}
+        if not told <= jobids <= told | over:
             raise Unreadable("qstat -f does not tell of the jobs that were asked for")
         found = (_in_queue(jobid, attributes) for jobid, attributes in jobs.items())
         return [job for job in found if job.code not in ENDED]
@@ -187,9 +192,9 @@ class PBS(Dialect):
         return f"$limit qstat -f {job} 2>/dev/null || $limit qstat -x -f {job}"
 
     def ending(self, text: str) -> Ending:
-        facts = dict(_ATTRIBUTE.findall(text.replace("\n\t", "")))
+        facts: dict[str, str] = dict(_ATTRIBUTE.findall(text.replace("\n\t", "")))
         torque = "exit_status" in facts
-        code = facts.get("Exit_status", facts.get("exit_status", ""))
+        code: str = facts.get("Exit_status", facts.get("exit_status", ""))
         if facts.get("substate") == _TERMINATED:
             return Ending(None, "cancelled")
         if not re.fullmatch(r"-?\d{1,9}", code):
@@ -212,30 +217,13 @@ class PBS(Dialect):
 
 def _ours(jobid: str) -> str:
     """A JOBID from one of PBS: `12[].server`, or `12[3].server`, is 12+.server."""
-    return _array(_plain(jobid)).replace("[]", "+")
+    return re.sub(r"\[\d*\]", "+", jobid.partition("@")[0])
 
 
 def _theirs(jobids: Sequence[str]) -> str:
     """Words for PBS's programs, the inverse of `_ours`."""
     words = (re.sub(r"^(\d+)\+(.*)", r"'\1[]\2'", jobid) for jobid in jobids)
     return " ".join(words)
-
-
-def _without(jobids: Iterable[str], told: Iterable[str]) -> list[str]:
-    """Which of `jobids` are not told of. Torque may name a server here and none there, and tell of
-    an array by its parts."""
-    there = {name for jobid in told for name in (_plain(jobid), _array(_plain(jobid)))}
-    bare = {name.partition(".")[0] for name in there}
-    here = map(_plain, jobids)
-    return [j for j in here if not {j, j.partition(".")[0]} & there and j not in bare]
-
-
-def _plain(jobid: str) -> str:
-    return jobid.partition("@")[0]
-
-
-def _array(jobid: str) -> str:
-    return re.sub(r"\[\d*\]", "[]", jobid)
 
 
 def _described(text: str) -> tuple[dict[str, dict[str, str]], list[str]]:

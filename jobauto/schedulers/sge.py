@@ -11,7 +11,7 @@ from jobauto.resources import Resources
 from jobauto.schedulers.base import Dialect, Unreadable, hours, only_match
 
 _JOBID = re.compile(
-    r"(?:Your job(?:-array)? )?(\d+)(?:\.\d+-\d+:\d+)?(?: \(.*\) has been submitted)?"
+    r"(?:Your job(?:-array)? )?(\d+)(?:\.\d+-\d+:\d+)?(?: \(.*\) has been submitted)?", re.ASCII
 )
 # sge_types(1), `name`; blanks and other bytes are refused by 8.1.9 without a word of why
 _NOT_IN_A_NAME = re.compile(r"[^!-~]|[:@\\*?]")
@@ -31,7 +31,7 @@ _AMOUNT = re.compile(r"([\d.]+)([KMGT]?)B?s?")
 _LIMIT, _AFTER_JOB = 37, 100  # values of `failed`, from sge_status(5)
 _NO_JOB = re.compile(r"^Following jobs do not exist: *\n\*$", re.MULTILINE)
 _ALL = "these are all jobs"
-_TOKEN = re.compile(r"^(?:job_number:\s+(\d+)|context:.*\bjobauto=([\w-]+))", re.MULTILINE)
+_TOKEN = re.compile(r"^(?:job_number:\s+(\d+)|context:.*\bjobauto=([\w.+-]+))", re.MULTILINE)
 
 
 class GridEngine(Dialect):
@@ -101,7 +101,7 @@ class GridEngine(Dialect):
     @staticmethod
     def _job(job: ElementTree.Element) -> InQueue:
         jobid, code = job.findtext("JB_job_number", ""), job.findtext("state", "")
-        if not jobid.isdigit():
+        if not (jobid.isascii() and jobid.isdigit()):
             raise Unreadable("a job without a number in qstat -xml")
         return InQueue(jobid, _state(code), code, "error state" if "E" in code else "")
 

@@ -27,9 +27,9 @@ STATES = {
     "STOPPED": Queued.SUSPENDED,
     "PREEMPTED": Queued.ENDING,
 }
-_JOBID = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S*)?(?: on cluster \S+)?")
+_JOBID = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S*)?(?: on cluster \S+)?", re.ASCII)
 # id (with the parts of an array or of a heterogeneous job), state, comment, reason
-_JOB = re.compile(r"(\d+)(?:[_+][^|\s]+)?\|([^|\s]+)\|([^|]*)\|(.*)")
+_JOB = re.compile(r"(\d+)(?:[_+][^|\s]+)?\|([^|\s]+)\|([^|]*)\|(.*)", re.ASCII)
 _FIELD = re.compile(r"(?:^|\s)(JobState|Reason|ExitCode)=(\S+)")
 # states in which a job ends, as every dialect calls them
 _COMMON = {

@@ -211,20 +211,22 @@ def _history(words: list[str], cluster: Cluster) -> Said:
 
 
 def _act(verb: str, words: list[str], cluster: Cluster) -> Said:
-    """`condor_rm|hold|release CLUSTER ...`: done well if there was anything to do."""
-    if not words or not all(word.isdigit() for word in words):
-        return Said(1, "", f"Warning: unrecognized {shlex.join(words)!r} skipped.\n")
+    """`condor_rm|hold|release CLUSTER ...|-constraint EXPRESSION`: well done if to any job."""
     calls: dict[str, Callable[[int], bool]] = {
         "rm": cluster.kill,
         "hold": cluster.hold,
         "release": cluster.release,
     }
-    there = [calls[verb](int(word)) for word in words]
-    which = f"in cluster {words[0]}"
-    if len(words) > 1:
-        constraint = " || ".join(f"ClusterId == {word}" for word in words)
+    constraint = " || ".join(f"ClusterId == {word}" for word in words)
+    which = f"matching constraint ({constraint})" if len(words) > 1 else f"in cluster {words[0]}"
+    if words[0] == "-constraint":
+        constraint = words[1]
         which = f"matching constraint ({constraint})"
-    if any(there):
+    elif not all(word.isdigit() for word in words):
+        return Said(1, "", f"Warning: unrecognized {shlex.join(words)!r} skipped.\n")
+    chosen = [job.number for job in cluster.queue() if holds(constraint, _ad(job))]
+    done = [calls[verb](number) for number in chosen]
+    if any(done):
         return Said(0, f"All jobs {which} have been {DONE[verb]}\n")
     what = {"rm": "remove"}.get(verb, verb)
     return Said(1, "", f"\nCouldn't find/{what} all jobs {which}\n")

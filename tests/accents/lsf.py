@@ -182,7 +182,6 @@ def _exit_code(job: Job) -> str:
 _FIELDS: dict[str, Callable[[Job], str]] = {
     "jobid": lambda job: str(job.number),
     "stat": _stat,
-    "user": lambda job: job.user,
     "queue": lambda job: job.queue,
     "job_name": lambda job: job.name,
     "job_description": lambda job: job.facts["description"],
@@ -190,7 +189,7 @@ _FIELDS: dict[str, Callable[[Job], str]] = {
     "exit_code": _exit_code,
     "exit_reason": lambda job: _WHY.get(job.why, "-") if job.ended is not None else "-",
 }
-_TABLE = "jobid user stat queue job_name"
+_TABLE = "jobid stat queue job_name"
 
 
 def _bjobs(words: Sequence[str], environment: Mapping[str, str], cluster: Cluster) -> Said:
@@ -212,22 +211,15 @@ def _bjobs(words: Sequence[str], environment: Mapping[str, str], cluster: Cluste
                 ids.append(int(word))
             case word, _:
                 raise Usage(f"{word}: Illegal job ID.")
-    found, missing = _chosen(ids, cluster)
+    # also ended jobs, if they are named
+    found = [job for n in ids if (job := cluster.find(n))] if ids else cluster.queue()
+    missing = set(ids) - {job.number for job in found}
     if not found and not missing:
         # as where LSB_BJOBS_CONSISTENT_EXIT_CODE=Y, if that is asked for
         code = 255 if environment.get("LSB_BJOBS_CONSISTENT_EXIT_CODE") == "Y" else 0
         return Said(code, "", "No unfinished job found\n")
-    err = "".join(f"Job <{number}> is not found\n" for number in missing)
+    err = "".join(f"Job <{n}> is not found\n" for n in sorted(missing))
     return Said(255 if missing else 0, _printed(found, format, header), err)
-
-
-def _chosen(ids: Sequence[int], cluster: Cluster) -> tuple[list[Job], list[int]]:
-    """The jobs that are asked for, also ended ones if named; and the numbers that are none."""
-    if not ids:
-        return cluster.queue(), []
-    found = {number: cluster.find(number) for number in ids}
-    missing = [number for number, job in found.items() if job is None]
-    return [job for job in found.values() if job], missing
 
 
 def _printed(jobs: Sequence[Job], format: str, header: bool) -> str:

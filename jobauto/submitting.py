@@ -1,0 +1,120 @@
+"""Submission: as many of the jobs that may start as there is room for, in one remote command."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jobauto import quoting
+from jobauto.asking import Asking
+from jobauto.clock import Clock
+from jobauto.errors import UserError
+from jobauto.graph import Graph
+from jobauto.host import Host
+from jobauto.judge import accepted
+from jobauto.ledger import Entry, Ledger
+from jobauto.limits import Limits
+from jobauto.model import Attempt, Claim, Queued, Seen
+from jobauto.noticing import Noticing
+from jobauto.remote.submission import Submit
+from jobauto.run import Run
+from jobauto.schedulers import Dialect
+
+log = logging.getLogger("jobauto")
+
+
+@dataclass(slots=True)
+class Submitting:
+    """The step that hands jobs in. `unclaimed`: open attempts that have to be sent again."""
+
+    run: Run
+    graph: Graph
+    ledger: Ledger
+    host: Host
+    dialect: Dialect
+    limits: Limits
+    noticing: Noticing
+    asking: Asking
+    clock: Clock
+    unclaimed: set[str] = field(default_factory=set)
+
+    def submit(self, seen: Seen, guard: Callable[[], None]) -> bool:
+        """Hand in as many as there is room for, in the order of quelist; False if none.
+
+        `seen` is the last look; `guard` raises if the run is not ours any more.
+        """
+        asked = self._asked(self._to_submit(seen))
+        if not asked:
+            return False
+        names = list(asked)
+        guard()
+        self.noticing.push_changed(self.host)
+        for name in names:
+            self._forget_marker(name)
+        attempts = self.ledger.intend(names, self.clock.date())
+        options = {attempt.token: asked[attempt.job.name] for attempt in attempts}
+        claims = self.host.ask(Submit(self.dialect, self.run.rdir, attempts, options))
+        self.unclaimed.clear()
+        self._take_answers(attempts, claims)
+        return True
+
+    def _take_answers(self, attempts: list[Attempt], claims: dict[str, Claim]) -> None:
+        pairs = []
+        for attempt in attempts:
+            name, claim = attempt.job.name, claims.get(attempt.token)
+            jobid = accepted(claim, self.dialect) if claim else None
+            if jobid:
+                pairs.append((name, jobid))
+                log.info("%s submitted as %s", quoting.shown(name), jobid)
+            elif claim is None:
+                self.unclaimed.add(name)
+            elif claim.answered:
+                said = quoting.shown(claim.said.strip())
+                log.warning("%s not accepted: %s", quoting.shown(name), said)
+        if pairs:
+            self.limits.hits = 0
+        self.ledger.accept(pairs, self.clock.date())
+        self.limits.writable(self.run.rdir, bool(claims), self.clock.date())
+
+    def _asked(self, names: list[str]) -> dict[str, list[str]]:
+        """Job to the options of its submission; without jobs of which they cannot be told."""
+        found = {}
+        for name in names:
+            try:
+                found[name] = self.asking.options(self.run.folder, self.graph.jobs[name])
+            except (UserError, OSError) as error:
+                self.noticing.complain(error)
+        return found
+
+    def _forget_marker(self, name: str) -> None:
+        marker = self.graph.jobs[name].marker
+        self.graph.departed(marker)
+        if self.run.mirrored:
+            (self.run.folder / marker).unlink(missing_ok=True)
+
+    def _to_submit(self, seen: Seen) -> list[str]:
+        """Open attempts whose claim does not exist, then what is ready, as far as there is room."""
+        if self.run.stopped or self.clock.elapsed() < self.limits.until:
+            return []
+        flying = self.ledger.in_flight()
+        names = [e.job.name for e in flying if e.job.name in self.unclaimed]
+        if self.limits.errors.paused(self.clock.now()):
+            return names
+        pending = sum(_pending(entry, seen) for entry in flying)
+        return names + self.ready()[: self.limits.room(len(flying), pending)]
+
+    def ready(self) -> list[str]:
+        """Queued jobs that may start now, in the order of quelist."""
+        lingering = {attempt.job.name for attempt in self.ledger.lingering.values()}
+        return [
+            name
+            for name in self.ledger.ready()
+            if name not in lingering and name in self.graph.jobs and self.graph.satisfied(name)
+        ]
+
+
+def _pending(entry: Entry, seen: Seen) -> bool:
+    """Whether it waits in the queue to run, as far as is known."""
+    line = seen.queue.get(entry.jobid)
+    return line is None or line.state not in (Queued.RUNNING, Queued.ENDING)

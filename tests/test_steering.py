@@ -1,0 +1,123 @@
+"""Hold, release, move to another queue and kill, on real clusters while a monitor watches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cluster
+import pytest
+from places import Place, newest, wait_for, words
+from trees import job, make
+
+from jobauto.errors import CouldNotAsk
+from jobauto.host import Runner
+from jobauto.remote.framing import Answer
+from jobauto.remote.killing import Kill
+from jobauto.remote.steering import PER_COMMAND, Steer
+from jobauto.run import Run, open_run
+from jobauto.schedulers import DIALECTS
+from jobauto.start import open_host
+
+SLOTS = 64  # of the lab
+
+
+def tree(root: Path) -> None:
+    """One job that takes every slot, and three that wait for it to leave."""
+    files = {
+        "big/qsub.0": job("echo > runs; sleep 600"),
+        "big/qsub.dependency.0": "",
+        "big/qsub.resources.0": f"cores = {SLOTS}\nwalltime = 1h\n",
+    }
+    for name in ("s0", "s1", "s2"):
+        files[f"{name}/qsub.0"] = job('echo "$SLURM_JOB_PARTITION$QUEUE" > where')
+        files[f"{name}/qsub.dependency.0"] = "../big/runs\n"
+    make(root, files)
+
+
+def jobids(run: Path) -> dict[str, str]:
+    """Folder to JOBID, from qsub.now."""
+    lines = (line.split() for line in (run / "qsub.now").read_text().splitlines())
+    return {words[3].partition("/")[0]: words[1] for words in lines}
+
+
+def queue_of(scheduler: str, jobid: str) -> str:
+    """In which queue a job is, or wants to be, by the scheduler's own word."""
+    if scheduler == "slurm":
+        return cluster.real("/usr/bin/squeue", "-h", "-j", jobid, "-o", "%P").strip()
+    told = cluster.real("/usr/bin/qstat", "-j", jobid).splitlines()
+    return next(line.split()[-1] for line in told if line.startswith("hard_queue_list"))
+
+
+@pytest.mark.parametrize("place", ["slurm", "sge"], indirect=True)
+def test_jobs_are_held_released_moved_and_ended_in_mid_run(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", place.environment["PATH"])
+    tree(tmp_path / "L/init")
+    monitor = place.start(tmp_path / "L", "--maxqsub", "9")
+    wait_for(lambda: any((tmp_path / "L").glob("2*/qsub.now")))
+    folder = newest(tmp_path / "L")
+    wait_for(lambda: len(jobids(folder)) == 4)
+    run, ids = open_run(folder), jobids(folder)
+    dialect = DIALECTS[run.scheduler]
+    host = open_host(run, Runner(), mirrored=True)
+    try:
+        assert host.ask(Steer.hold(dialect, run.rdir, [ids["s0"]])).done
+        wait_for(lambda: "is started: held as" in why(place, folder, "s0"))
+        assert host.ask(Steer.release(dialect, run.rdir, [ids["s0"]])).done
+        wait_for(lambda: "is started: pending as" in why(place, folder, "s0"))
+        other = "other" if place.scheduler == "slurm" else "other.q"
+        assert host.ask(Steer.move(dialect, run.rdir, [ids["s1"], ids["s2"]], other)).done
+        assert queue_of(place.scheduler, ids["s1"]) == other
+        nowhere = host.ask(Steer.move(dialect, run.rdir, [ids["s2"]], "no such"))
+        assert not nowhere.done
+        assert nowhere.said
+        host.ask(Kill(dialect, run.rdir, [ids["big"]]))
+    finally:
+        host.close()
+    assert monitor.wait(120) == 1
+    ended = {name.partition("/")[0]: said[-1] for name, said in words(folder).items()}
+    assert ended == {"big": "failed", "s0": "finished", "s1": "finished", "s2": "finished"}
+    there = place.there(folder)
+    assert (there / "s0/where").read_text().strip() != other
+    assert {(there / f"{name}/where").read_text().strip() for name in ("s1", "s2")} == {other}
+
+
+def why(place: Place, run: Path, folder: str) -> str:
+    return place.jobauto("why", f"{folder}/0", str(run)).stdout
+
+
+def test_a_job_of_this_machine_is_held_and_released(tmp_path: Path) -> None:
+    """No scheduler: a held job is a stopped process."""
+    make(tmp_path / "L/init", {"a/qsub.0": job("sleep 1"), "a/qsub.dependency.0": ""})
+    from places import place as made
+
+    with made("local", tmp_path) as here:
+        monitor = here.start(tmp_path / "L")
+        wait_for(lambda: any((tmp_path / "L").glob("2*/a/ran.0")))
+        folder = newest(tmp_path / "L")
+        wait_for(lambda: bool(jobids(folder)))
+        run: Run = open_run(folder)
+        host = open_host(run, Runner(), mirrored=False)
+        ids = list(jobids(folder).values())
+        assert host.ask(Steer.hold(DIALECTS["local"], run.rdir, ids)).done
+        wait_for(lambda: "is started: suspended as" in why(here, folder, "a"))
+        assert not host.ask(Steer.move(DIALECTS["local"], run.rdir, ids, "long")).done
+        assert host.ask(Steer.release(DIALECTS["local"], run.rdir, ids)).done
+        assert monitor.wait(60) == 0
+
+
+def test_many_jobs_take_few_commands_and_a_lost_answer_is_none() -> None:
+    many = [str(n) for n in range(2 * PER_COMMAND + 1)]
+    steer = Steer.move(DIALECTS["slurm"], "/r", many, "it's long; rm")
+    script = steer.script()
+    assert script.count("\necho @steer\n") == 3
+    assert "Partition='\"'\"'it'\"'\"'" in script  # quoted once for the program, once for `ask`
+    n = steer.frame.nonce
+    ok = f"begin {n}\n@steer\nr 0\n@steer\nr 0\n"
+    assert steer.read(Answer(0, f"{ok}@steer\nr 0\nend {n}\n", "")).done
+    refused = steer.read(Answer(0, f"{ok}@steer\ne no such queue\nr 1\nend {n}\n", ""))
+    assert (refused.done, refused.said) == (False, "no such queue\n")
+    for cut in (ok, f"{ok}end {n}\n"):
+        with pytest.raises(CouldNotAsk):
+            steer.read(Answer(0, cut, ""))
