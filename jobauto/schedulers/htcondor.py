@@ -39,7 +39,7 @@ _WHY_REMOVED = {
     "memory": re.compile(r"memory usage exceeded|exceed\w* requested memory", re.IGNORECASE),
     "cancelled": re.compile(r"\A\Z|\(by user "),
 }
-_JOBID = re.compile(r"(\d+)\.\d+ - \1\.\d+")
+_JOBID = re.compile(r"(\d+)\.\d+ - \1\.\d+", re.ASCII)
 _ALL = "these are all jobs"
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.+@%:~^-]")
 _QUEUE = re.compile(r"([A-Za-z_]\w*)=([\w.@:/,+=-]+)", re.ASCII)

@@ -26,8 +26,8 @@ STATES = {
     "E": Queued.ENDING,
 }
 ENDED = {"F", "X", "C"}
-_JOBID = re.compile(r"(\d+(?:\[\d*\])?(?:\.[\w.-]+)?)")
-_ASKED = re.compile(r"jobs:((?: \d+(?:\[\d*\])?(?:\.[\w.-]+)?(?:@\S+)?)*)")
+_JOBID = re.compile(r"(\d+(?:\[\d*\])?(?:\.[\w.-]+)?)", re.ASCII)
+_ASKED = re.compile(r"jobs:((?: \d+(?:\[\d*\])?(?:\.[\w.-]+)?(?:@\S+)?)*)", re.ASCII)
 # 153 and 35: what is left of 15001 and 15139, an unknown and a finished job
 _END = re.compile(r"end (?:0|153|35)")
 _HEAD = re.compile(r"Job Id: (\S+)")
