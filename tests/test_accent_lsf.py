@@ -254,6 +254,13 @@ def test_a_description_of_their_own_is_kept(site: Site, line: str, theirs: str) 
     assert job.facts["description"] == f"jobauto={attempt.token}{theirs}"
 
 
+@pytest.mark.parametrize("option", ["-o", "-oo"])
+def test_the_output_goes_where_the_script_says(site: Site, option: str) -> None:
+    jobid = site.jobid(site.script("a/qsub.0", f"#BSUB -n 2 {option} own.%J", "echo out"))
+    site.cluster.run(jobid)
+    assert {path.name for path in (site.folder / "a").iterdir()} == {"qsub.0", f"own.{jobid}"}
+
+
 def test_with_a_file_for_stderr_alone_stdout_has_one_too(site: Site) -> None:
     jobid = site.jobid(site.script("a/qsub.0", "#BSUB -e err.%J", "echo out", "echo err >&2"))
     site.cluster.run(jobid)
