@@ -85,12 +85,7 @@ def test_the_log_of_a_job_is_all_that_is_written_of_it(world: Callable[..., Worl
     w = world({**CHAIN, "aa/qsub.0": "", "aa/qsub.dependency.0": ""})
     w.finish()
     found = log.of_job(status(w.folder), "a/0")
-    assert [line.split()[1] for line in found] == [
-        "intent",
-        "accepted",
-        "finished",
-        *found[-1].split()[1:2],
-    ]
+    assert [line.split()[1] for line in found[:-1]] == ["intent", "accepted", "finished"]
     assert all(" a/qsub.0 1" in line for line in found[:-1])
     assert found[-1].startswith("quelist: started@")
     with pytest.raises(UserError, match="no job a/9"):

@@ -25,7 +25,8 @@ class Progress:
     end: str | None = None
 
     def __str__(self) -> str:
-        rate = f", {self.rate:.3g} jobs an hour" if self.rate else ""
+        figure = "" if self.rate is None else f"{self.rate:,.{0 if self.rate >= 10 else 1}f}"
+        rate = f", {figure} jobs an hour" if figure else ""
         return f"{self.done} of {self.total} jobs{rate}{f', until {self.end}' if self.end else ''}"
 
 
