@@ -44,7 +44,7 @@ def queue_of(scheduler: str, jobid: str) -> str:
     if scheduler == "slurm":
         return cluster.real("/usr/bin/squeue", "-h", "-j", jobid, "-o", "%P").strip()
     told = cluster.real("/usr/bin/qstat", "-j", jobid).splitlines()
-    return next(line.split()[-1] for line in told if line.startswith("hard_queue_list"))
+    return next((line.split()[-1] for line in told if line.startswith("hard_queue_list")), "any")
 
 
 @pytest.mark.parametrize("place", ["slurm", "sge"], indirect=True)
