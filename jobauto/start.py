@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jobauto import lock, run, settings
+from jobauto import lock, registry, run, settings
 from jobauto.clock import Clock
 from jobauto.errors import NeedsLogin, NoConnection, RemoteError, UserError, raise_all
 from jobauto.host import Host, Runner, connect
@@ -192,6 +192,7 @@ def monitoring(
     say(old)
     try:
         with lock.held(old.private, clock.date()) as guard:
+            registry.note(old.folder)
             host = host or _host_again(old, runner)
             runner.person = False  # from now on it must do without
             _remember(old, chosen)

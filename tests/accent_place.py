@@ -133,11 +133,14 @@ class Place:
         self.listener.listen()
         (folder / "client.py").write_text(CLIENT.format(address=str(folder / "socket")))
         for program in accent.programs:
-            path = folder / "bin" / program
-            client = f"{sys.executable} -IS {folder}/client.py"
-            path.write_text(f'#!/bin/sh\nexec {client} {program} "$@"\n')
-            path.chmod(0o755)
+            self.replace(program, f'exec {sys.executable} -IS {folder}/client.py {program} "$@"')
         threading.Thread(target=self.serve, daemon=True).start()
+
+    def replace(self, program: str, text: str) -> None:
+        """Put a shell script in the place of a program."""
+        path = self.folder.parent / "bin" / program
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
 
     def serve(self) -> None:
         with suppress(OSError):  # it was closed

@@ -119,8 +119,8 @@ MUTANTS = [
     Mutant(
         "token on the submission",
         "schedulers/slurm.py",
-        "sbatch --parsable --comment={token} {script}",
-        "sbatch --parsable {script}",
+        "sbatch --parsable --comment={token} {options}",
+        "sbatch --parsable {options}",
     ),
     Mutant(
         "wait for a shell that is still at work",

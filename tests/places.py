@@ -70,7 +70,8 @@ class Place:
     @property
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("JOBMON_")}
-        config = {"XDG_CONFIG_HOME": str(self.tmp / "config")}
+        folders = {"XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "state"}
+        config = {name: str(self.tmp / folder) for name, folder in folders.items()}
         return {**kept, **config, "PATH": f"{LAB / 'bin'}:{kept['PATH']}", "COLUMNS": "100"}
 
     def options(self, ldir: Path) -> list[str]:

@@ -31,9 +31,10 @@ class Speech:
         self._tokens = self._told.get("tokens", {})
         states = {kind: codes.split() for kind, codes in self._told["states"].items()}
         self._codes = {s: states[s.value][0] for s in Queued if states.get(s.value)}
-        self._taken = next(
-            answer for answer in folder.expecting("jobid") if answer.jobid and not answer.exit_code
-        )  # fmt: skip
+        self._taken = min(
+            (a for a in folder.expecting("jobid") if a.jobid and a.jobid in a.out),
+            key=lambda answer: (answer.exit_code, len(answer.out)),
+        )
         refusals = list(folder.expecting("refused"))
         self.limits, self.lost, self.never = (
             [_reply(a, 1) for a in refusals if a.refusal == kind] for kind in REFUSALS
@@ -76,7 +77,7 @@ class Speech:
 
     def about(self, command: str) -> tuple[str, list[str]]:
         """What a command of the dialect does (queue, tokens, kill, autopsy), and the JOBIDs in it;
-        ('', []) for another."""
+        ('', []) for any other."""
         if command == self.dialect.query([]):
             return "queue", []
         if command == self.dialect.tokens():
@@ -84,7 +85,7 @@ class Speech:
         for kind, shape in _shapes(self.dialect.name).items():
             match = shape.fullmatch(command)
             if match:
-                return kind, re.split(r"[ ,]+", match["jobids"])
+                return kind, re.split(r"[ ,]+", match.groupdict().get("jobids", ""))
         return "", []
 
 
@@ -98,7 +99,11 @@ def speech(name: str) -> Speech:
 def _shapes(name: str) -> dict[str, re.Pattern[str]]:
     """What a command looks like around its JOBIDs."""
     dialect = DIALECTS[name]
-    commands = {"kill": dialect.kill([_MARK]), "autopsy": dialect.autopsy(_MARK)}
+    commands = {
+        "queue": dialect.query([_MARK]),
+        "kill": dialect.kill([_MARK]),
+        "autopsy": dialect.autopsy(_MARK),
+    }
     texts = {kind: re.escape(text) for kind, text in commands.items()}
     texts = {kind: text.replace(_MARK, "(?P<jobids>.+?)", 1) for kind, text in texts.items()}
     return {kind: re.compile(text.replace(_MARK, "(?P=jobids)")) for kind, text in texts.items()}

@@ -45,7 +45,7 @@ def test_a_job_runs_its_script_in_its_own_folder(pool: Pool, first: str) -> None
     pool.submit(pool.script("a b/qsub.lda", f"{first}pwd\necho here >&2\n"))
     [job] = pool.cluster.queue()
     command, out, err = pool.cluster.commands[job.number]
-    assert job.state is Queued.PENDING
+    assert (job.state, job.name) == (Queued.PENDING, "qsub.lda")
     assert job.folder == str(pool.run / "a b")
     done = subprocess.run(["sh", "-c", command], cwd=job.folder, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{job.folder}\n", "here\n")

@@ -110,6 +110,17 @@ def test_a_job_runs_in_its_own_folder(place: Place, shell: str, folder: str) -> 
     assert (job.name, job.folder) == ("qsub.0", str(place.folder / folder))
 
 
+def test_a_job_whose_folder_is_gone_runs_nowhere(place: Place) -> None:
+    for first in ("#!/bin/sh\n", ""):
+        job = place.submit(f"{first}echo here >done\n")
+        for home in (place.folder, place.folder.parent):
+            (home / "qsub.0").write_text("#!/bin/sh\ntouch done\n")
+            (home / "qsub.0").chmod(0o755)
+        (place.folder / "a").rename(place.folder / f"gone{job.number}")
+        assert run(place, job.number).returncode
+    assert list(place.folder.parent.rglob("done")) == []
+
+
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_a_script_without_an_interpreter_is_read_by_the_shell_of_the_job(
     place: Place, end: str
@@ -177,11 +188,35 @@ def test_a_job_at_a_server_that_does_not_answer_is_not_gone(place: Place) -> Non
 def test_complaints_do_not_break_into_a_line(place: Place) -> None:
     """qstat writes its listing in blocks, and complaints at once."""
     place.submit(SCRIPT)
-    listed = "printf 'Job Id: 1.fakeserver\n    job_st'; {}; printf 'ate = R\n\n'; exit 153"
-    complaint = "echo qstat: Unknown Job Id 7.fakeserver >&2"
-    (place.folder.parent / "bin/qstat").write_text(f"#!/bin/sh\n{listed.format(complaint)}\n")
+    listed = r"printf 'Job Id: 1.fakeserver\n    job_st'; {}; printf 'ate = R\n\n'; exit 153"
+    place.replace("qstat", listed.format("echo qstat: Unknown Job Id 7.fakeserver >&2"))
     [line] = place.look("7.fakeserver").queue.values()
     assert line == InQueue("1.fakeserver", Queued.RUNNING, "R")
+
+
+@pytest.mark.parametrize(
+    ("program", "instead"),
+    [
+        ("qselect", "exit 1"),
+        ("qstat", r"printf 'Job Id: 1.fakeserver\n    job_state = R\n\n'; exit 2"),
+        ("qstat", "exit 0"),
+        ("qstat", "exit 153"),
+    ],
+)
+def test_a_program_that_fails_without_a_word_proves_nothing(
+    place: Place, program: str, instead: str
+) -> None:
+    place.submit(SCRIPT)
+    place.replace(program, instead)
+    with pytest.raises(CouldNotAsk):
+        place.look()
+
+
+def test_a_part_of_an_array_is_no_pattern(place: Place) -> None:
+    (place.folder / "123.fakeserver").touch()
+    place.replace("qselect", "echo '12[3].fakeserver'")
+    place.replace("qstat", r"""printf 'Job Id: %s\n    job_state = R\n\n' "$2" """)
+    assert set(place.look("12+.fakeserver").queue) == {"12+.fakeserver"}
 
 
 def test_long_variables_come_back_whole(place: Place) -> None:

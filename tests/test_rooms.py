@@ -41,6 +41,7 @@ ORDER = [
     "missing",
     "host",
     "run",
+    "registry",
     "lock",
     "noticing",
     "submitting",

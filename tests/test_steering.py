@@ -12,7 +12,6 @@ from trees import job, make
 from jobauto.errors import CouldNotAsk
 from jobauto.host import Runner
 from jobauto.remote.framing import Answer
-from jobauto.remote.killing import Kill
 from jobauto.remote.steering import PER_COMMAND, Steer
 from jobauto.run import Run, open_run
 from jobauto.schedulers import DIALECTS
@@ -45,40 +44,37 @@ def queue_of(scheduler: str, jobid: str) -> str:
     if scheduler == "slurm":
         return cluster.real("/usr/bin/squeue", "-h", "-j", jobid, "-o", "%P").strip()
     told = cluster.real("/usr/bin/qstat", "-j", jobid).splitlines()
-    return next(line.split()[-1] for line in told if line.startswith("hard_queue_list"))
+    return next((line.split()[-1] for line in told if line.startswith("hard_queue_list")), "any")
 
 
 @pytest.mark.parametrize("place", ["slurm", "sge"], indirect=True)
-def test_jobs_are_held_released_moved_and_ended_in_mid_run(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", place.environment["PATH"])
+def test_jobs_are_held_released_moved_and_ended_in_mid_run(place: Place, tmp_path: Path) -> None:
     tree(tmp_path / "L/init")
     monitor = place.start(tmp_path / "L", "--maxqsub", "9")
     wait_for(lambda: any((tmp_path / "L").glob("2*/qsub.now")))
-    folder = newest(tmp_path / "L")
-    wait_for(lambda: len(jobids(folder)) == 4)
-    run, ids = open_run(folder), jobids(folder)
-    dialect = DIALECTS[run.scheduler]
-    host = open_host(run, Runner(), mirrored=True)
-    try:
-        assert host.ask(Steer.hold(dialect, run.rdir, [ids["s0"]])).done
-        wait_for(lambda: "is started: held as" in why(place, folder, "s0"))
-        assert host.ask(Steer.release(dialect, run.rdir, [ids["s0"]])).done
-        wait_for(lambda: "is started: pending as" in why(place, folder, "s0"))
-        other = "other" if place.scheduler == "slurm" else "other.q"
-        assert host.ask(Steer.move(dialect, run.rdir, [ids["s1"], ids["s2"]], other)).done
-        assert queue_of(place.scheduler, ids["s1"]) == other
-        nowhere = host.ask(Steer.move(dialect, run.rdir, [ids["s2"]], "no such"))
-        assert not nowhere.done
-        assert nowhere.said
-        host.ask(Kill(dialect, run.rdir, [ids["big"]]))
-    finally:
-        host.close()
+    run = newest(tmp_path / "L")
+    wait_for(lambda: len(jobids(run)) == 4)
+    ids = jobids(run)
+
+    def say(*words: str) -> None:
+        done = place.jobauto(*words, str(run))
+        assert done.returncode == 0, done.stderr
+        assert "was told" in done.stdout
+
+    say("hold", "s0/0")
+    wait_for(lambda: "is started: held as" in why(place, run, "s0"))
+    say("release", "s0/0")
+    wait_for(lambda: "is started: pending as" in why(place, run, "s0"))
+    other = "other" if place.scheduler == "slurm" else "other.q"
+    say("switchq", other, "s[12]/*")
+    wait_for(lambda: queue_of(place.scheduler, ids["s1"]) == other)
+    say("switchq", "nowhere", "s2/0")
+    wait_for(lambda: "switchq: the scheduler says: " in (run / "jobmon.log").read_text())
+    say("kill", "big/0")
     assert monitor.wait(120) == 1
-    ended = {name.partition("/")[0]: said[-1] for name, said in words(folder).items()}
-    assert ended == {"big": "failed", "s0": "finished", "s1": "finished", "s2": "finished"}
-    there = place.there(folder)
+    ended = {name.partition("/")[0]: said[-1] for name, said in words(run).items()}
+    assert ended == {"big": "killed", "s0": "finished", "s1": "finished", "s2": "finished"}
+    there = place.there(run)
     assert (there / "s0/where").read_text().strip() != other
     assert {(there / f"{name}/where").read_text().strip() for name in ("s1", "s2")} == {other}
 

@@ -46,7 +46,7 @@ DAY = 86400.0
 LONGEST = 60 * DAY, 3000  # no history takes so long, or so many waits, unless something hangs
 CHUNK = 50
 DEFAULT = 2000
-ACCENTS = sorted(DIALECTS.keys() - {"local", "pbs"})  # jobs of no scheduler need a real shell
+ACCENTS = sorted(DIALECTS.keys() - {"local"})  # jobs of no scheduler need a real shell
 
 
 class PersonKills(BaseException):

@@ -6,6 +6,8 @@ import logging
 import sys
 from collections.abc import Sequence
 
+import argcomplete
+
 from jobauto import __version__
 from jobauto.actions.status import status
 from jobauto.cli import show
@@ -56,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not arguments:
             parser().print_help()
             return DONE
-        given = vars(parser().parse(arguments))
+        made = parser()
+        argcomplete.autocomplete(made)
+        given = vars(made.parse(arguments))
         if given.get("dry_run"):
             return dry_run(given)
         return _run(given)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import argcomplete
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,7 +19,7 @@ from jobauto.actions import login as logging_in
 from jobauto.actions import order as ordering
 from jobauto.actions import status as statuses
 from jobauto.actions import why as reasons
-from jobauto.cli import show
+from jobauto.cli import looking, show
 from jobauto.clock import Clock
 from jobauto.errors import BAD_USAGE, DONE, SOME_FAILED, JobautoError, UserError
 from jobauto.host import Runner
@@ -33,6 +34,8 @@ examples:
   jobauto init ecalj --ldir si --each 'poscars/POSCAR.*' --set iterations=2
   jobauto status si                               the newest run of the project si
   jobauto status si/20261120_231500 --all         one run, job by job
+  jobauto status si --watch                       until it is over
+  jobauto log mp-149/qsub.1 si                    all that happened to a job
   jobauto why mp-149/qsub.1 si                    why is this job not running
   jobauto retry mp-149/qsub.1 si                  run a failed or unsure job again
   jobauto retry failed si                         run all failed jobs again
@@ -77,9 +80,18 @@ def parser() -> Parser:
     _run_argument(status)
     status.add_argument("--all", action="store_true", help="list every job")
     status.add_argument("--json", action="store_true", help="for programs")
+    status.add_argument("--watch", action="store_true", help="go on until the run is over")
     why = verbs.add_parser("why", help="why a job is where it is, in one line")
     why.add_argument("job", help="its name as in quelist: folder/qsub.ID (or folder/ID)")
     _run_argument(why)
+    log = verbs.add_parser("log", help="what happened: to a run, or to one job")
+    log.add_argument("job", nargs="?", help="a job; without it: the last lines of jobmon.log")
+    _run_argument(log)
+    log.add_argument("-n", type=int, default=20, metavar="N", help="lines (default 20)")
+    runs = verbs.add_parser("runs", help="your runs on this machine")
+    runs.add_argument("ldir", nargs="?", type=Path, help="only those of this project")
+    completion = verbs.add_parser("completion", help="for your shell: eval its output")
+    completion.add_argument("shell", choices=looking.SHELLS)
     for name, text in _FOR_JOBS.items():
         verb = verbs.add_parser(name, help=text)
         if name == "switchq":
@@ -114,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     top = parser()
     console = show.new_console()
     try:
+        argcomplete.autocomplete(top)
         arguments = top.parse(list(sys.argv[1:] if argv is None else argv))
         if arguments.verb is None:
             top.print_help()
@@ -161,7 +174,10 @@ def _list(templates: list[Template], console: Console) -> None:
 
 def status(arguments: argparse.Namespace, console: Console) -> int:
     """`jobauto status`: 0 all finished or still going well, 1 something failed."""
-    found = statuses.status(chosen_run(arguments.run))
+    folder = chosen_run(arguments.run)
+    if arguments.watch:
+        return looking.watch(folder, console, Clock())
+    found = statuses.status(folder)
     bad = any(state.bad for state in found.states.values())
     if arguments.json:
         print(json.dumps(statuses.as_data(found), indent=1))
@@ -177,6 +193,15 @@ def why(arguments: argparse.Namespace, console: Console) -> int:
     for line in reasons.tail(found, arguments.job).splitlines():
         console.print(escape(f"  {shown(line)}"))
     return DONE
+
+
+def log(arguments: argparse.Namespace, console: Console) -> int:
+    """`jobauto log [JOB] [RUN]`: one word that names a run is the run."""
+    if arguments.job and arguments.run == Path("."):
+        place = Path(arguments.job)
+        if is_run(place) or runs_in(place):
+            arguments.job, arguments.run = None, place
+    return looking.print_log(arguments, console, chosen_run(arguments.run))
 
 
 def order(arguments: argparse.Namespace, console: Console) -> int:
@@ -238,5 +263,8 @@ _VERBS = {
     "status": status,
     "why": why,
     "login": login,
+    "log": log,
+    "runs": looking.print_runs,
+    "completion": lambda arguments, _console: looking.print_completion(arguments),
     "kill": kill,
 }

@@ -39,7 +39,7 @@ _WHY_REMOVED = {
     "memory": re.compile(r"memory usage exceeded|exceed\w* requested memory", re.IGNORECASE),
     "cancelled": re.compile(r"\A\Z|\(by user "),
 }
-_JOBID = re.compile(r"(\d+)\.\d+ - \1\.\d+")
+_JOBID = re.compile(r"(\d+)\.\d+ - \1\.\d+", re.ASCII)
 _ALL = "these are all jobs"
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.+@%:~^-]")
 _QUEUE = re.compile(r"([A-Za-z_]\w*)=([\w.@:/,+=-]+)", re.ASCII)
@@ -92,10 +92,10 @@ class HTCondor(Dialect):
         bad = _NOT_IN_A_NAME.search(id)
         if bad:
             which = "blank" if bad[0].isspace() else f"'{bad[0]}'"
-            return f"HTCondor gets no {which} in the name of a script"
+            return f"HTCondor's submit description takes no {which} in the name of a script"
         if "$$(" in folder or "$$[" in folder:
             return "HTCondor expands $$( ) in the name of a folder"
-        return "HTCondor finds no folder whose name ends in \\" if folder.endswith("\\") else ""
+        return "HTCondor finds nothing in a folder that ends in \\" if folder.endswith("\\") else ""
 
     def submit(self, script: str, token: str, options: str) -> str:
         # the whole description first: half of one must not be submitted
@@ -125,7 +125,7 @@ class HTCondor(Dialect):
 
     def query(self, jobids: Sequence[str]) -> str:
         # an empty queue is no text at all
-        attributes = "ClusterId,JobStatus,HoldReason,HoldReasonCode,JobautoToken"
+        attributes = "ClusterId,ProcId,JobStatus,HoldReason,HoldReasonCode,JobautoToken"
         ask = f'$limit condor_q -json -attributes {attributes} -constraint "$(mine)"'
         return f"{ask} && echo {_ALL}"
 

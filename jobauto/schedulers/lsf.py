@@ -22,9 +22,9 @@ STATES = {
 }
 _GONE = {"DONE", "EXIT", "PDONE", "PERR", "POST_DONE", "POST_ERR"}
 _ALL = "these are all jobs"
-_JOBID = re.compile(r"Job <(\d+)> is submitted to (?:default )?queue <.*")
+_JOBID = re.compile(r"Job <(\d+)> is submitted to (?:default )?queue <.*", re.ASCII)
 # id (with the part of an array), state, description, reason
-_JOB = re.compile(r"(\d+)(?:\[\d+\])?\|([^|\s]+)\|(.*)\|([^|]*)")
+_JOB = re.compile(r"(\d+)(?:\[\d+\])?\|([^|\s]+)\|(.*)\|([^|]*)", re.ASCII)
 _TOKEN = re.compile(r"jobauto=([\w.+-]+)(?: |$)")
 # reasons in detail (LSB_BJOBS_PENDREASON_LEVEL in lsf.conf) stand on lines of their own, indented
 _MORE = re.compile(r"\n[ \t]+(?=[^|\n]*\n)")

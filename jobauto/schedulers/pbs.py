@@ -26,10 +26,14 @@ STATES = {
     "E": Queued.ENDING,
 }
 ENDED = {"F", "X", "C"}
-_JOBID = re.compile(r"(\d+(?:\[\d*\])?(?:\.[\w.-]+)?)")
-_ASKED = re.compile(r"jobs:((?: \d+(?:\[\d*\])?(?:\.[\w.-]+)?(?:@\S+)?)*)")
-# 153 and 35: what is left of 15001 and 15139, an unknown and a finished job
-_END = re.compile(r"end (?:0|153|35)")
+_JOBID = re.compile(r"(\d+(?:\[\d*\])?(?:\.[\w.-]+)?)", re.ASCII)
+# which jobs, what qstat -f tells of them, what it complains of, and its exit status: 153 and 35
+# are what is left of 15001 and 15139, an unknown and a finished job
+_ANSWER = re.compile(
+    r"jobs:((?: \d+(?:\[\d*\])?(?:\.[\w.-]+)?(?:@\S+)?)*)\n"
+    r"((?s:.*))\nsaid:\n((?s:.*))\nend (?:0|153|35)\n",
+    re.ASCII,
+)
 _HEAD = re.compile(r"Job Id: (\S+)")
 _ATTRIBUTE = re.compile(r"^    ([A-Za-z_]\w*(?:\.\S+)?) = (.*)", re.MULTILINE)
 _GONE = re.compile(
@@ -96,7 +100,7 @@ listing() (
   said= code=0
   # its complaints come last: they must not break a line that it has not written out yet
   [ $# = 0 ] || { said=$($limit qstat -f "$@" 2>&1 >&4) || code=$?; } 4>&1
-  printf '\n%s\nend %s\n' "$said" $code
+  printf '\nsaid:\n%s\nend %s\n' "$said" $code
 )
 """
 
@@ -160,13 +164,11 @@ class PBS(Dialect):
         return f"listing {_theirs(jobids)}".rstrip()
 
     def parse(self, text: str) -> list[InQueue]:
-        first, _, rest = text.partition("\n")
-        body, _, last = rest.removesuffix("\n").rpartition("\n")
-        asked = _ASKED.fullmatch(first)
-        if not asked or not rest.endswith("\n") or not _END.fullmatch(last):
+        whole = _ANSWER.fullmatch(text)
+        if not whole:
             raise Unreadable("not a whole answer of qselect and qstat")
-        jobs, gone = _described(body)
-        jobids, told = set(map(_ours, asked[1].split())), set(map(_ours, jobs))
+        jobs, gone = _described(whole[2]), _gone(whole[3])
+        jobids, told = set(map(_ours, whole[1].split())), set(map(_ours, jobs))
         # Torque adds a server to an unknown job that was named without
         over = {name for jobid in map(_ours, gone) for name in (jobid, jobid.partition(".")[0])}
         if not told <= jobids <= told | over:
@@ -226,24 +228,27 @@ def _theirs(jobids: Sequence[str]) -> str:
     return " ".join(words)
 
 
-def _described(text: str) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """JOBID of PBS to its attributes, and who is said to be gone; Unreadable for other text."""
+def _described(text: str) -> dict[str, dict[str, str]]:
+    """JOBID of PBS to its attributes; Unreadable for other text."""
     jobs: dict[str, dict[str, str]] = {}
-    gone: list[str] = []
     attributes: dict[str, str] | None = None
-    name = ""
     for line in _lines(text):
-        head, attribute, end = _HEAD.fullmatch(line), _ATTRIBUTE.match(line), _GONE.fullmatch(line)
+        head, attribute = _HEAD.fullmatch(line), _ATTRIBUTE.match(line)
         if head and _JOBID.fullmatch(head[1]):
-            attributes, name = jobs.setdefault(head[1], {}), ""
+            attributes = jobs.setdefault(head[1], {})
         elif attribute and attributes is not None:
-            name = attribute[1]
-            attributes.setdefault(name, attribute[2])
-        elif end:
-            gone.append(end[1] or end[2])
-        elif name not in _MANY_LINES:
+            attributes.setdefault(attribute[1], attribute[2])
+        elif not attributes or not _MANY_LINES & attributes.keys():
             raise Unreadable(f"not a line of qstat -f: {line!r}")
-    return jobs, gone
+    return jobs
+
+
+def _gone(text: str) -> list[str]:
+    """The JOBIDs of PBS of which it complains that there are no such jobs."""
+    found = [_GONE.fullmatch(line) for line in filter(None, text.split("\n"))]
+    if None in found:
+        raise Unreadable(f"qstat: {text!r}")
+    return [match[1] or match[2] for match in found if match]
 
 
 def _lines(text: str) -> Iterator[str]:

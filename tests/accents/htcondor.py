@@ -104,7 +104,8 @@ def _submit(words: list[str], stdin: str, folder: str, cluster: Cluster) -> Said
     try:
         job = cluster.submit(
             f"exec {shlex.join([path, *about.arguments])}",
-            name=posixpath.basename(executable),
+            # a shell is named after its script
+            name=(about.arguments or [posixpath.basename(executable)])[0],
             folder=posixpath.normpath(posixpath.join(folder, about.get("initialdir"))),
             out=about.get("output", Cluster="%J") or "/dev/null",
             err=about.get("error", Cluster="%J") or "/dev/null",

@@ -8,7 +8,7 @@ from jobauto.resources import KEYS, Resources
 from jobauto.schedulers.base import Dialect, Unreadable, no_environment, only_match
 
 STATES = {"WAIT": Queued.PENDING, "RUN": Queued.RUNNING, "KEPT": Queued.HELD}
-_JOB = re.compile(r"(\d+)(?:\.\d+)? ([A-Z]+) (\S*)")
+_JOB = re.compile(r"(\d+)(?:\.\d+)? ([A-Z]+) (\S*)", re.ASCII)
 
 
 class Toy(Dialect):
@@ -24,7 +24,7 @@ class Toy(Dialect):
         return [(f"--{key}={getattr(asked, key)}",) for key in KEYS if getattr(asked, key)]
 
     def jobid(self, out: str) -> str | None:
-        return only_match(re.compile(r"job (\d+)"), out)
+        return only_match(re.compile(r"job ([0-9]+)"), out)
 
     def query(self, jobids: Sequence[str]) -> str:
         return "$limit tq --mine && echo all"
