@@ -96,7 +96,7 @@ def test_a_monitor_that_ends_leaves_its_jobs_and_restart_goes_on(
     place: Place, tmp_path: Path, how: signal.Signals
 ) -> None:
     ldir = tmp_path / "L"
-    sleepers(ldir / "init", 3, 2)
+    sleepers(ldir / "init", 3, 1)
     monitor = place.start(ldir)
     wait_for(
         lambda: (

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from places import Place, newest, words
+from places import FAKES, Place, newest, words
 from trees import make
 
 from jobauto.schedulers import DIALECTS
@@ -71,6 +71,10 @@ def test_odd_names_do_nothing_but_name(place: Place, tmp_path: Path) -> None:
     ids, folders = ODD, ODD + EXPANDED
     if place.scheduler == "sge":
         ids, folders = [i for i in ODD if i not in NOT_FOR_GRID_ENGINE], ODD
+    elif place.name in FAKES:
+        bad_name = DIALECTS[place.scheduler].bad_name
+        ids = [id for id in ids if not bad_name("/f", id)]
+        folders = [folder for folder in folders if not bad_name(f"/{folder}", "0")]
     ldir = tmp_path / "L"
     jobs = tree(ldir / "init", ids, folders)
     done = place.jobmon(ldir, "--results", "result.*", "--maxqsub", "64")

@@ -9,7 +9,7 @@ from pathlib import Path
 import places
 import psutil
 import pytest
-from places import LAB, Place, newest, wait_for, words
+from places import LAB, SCHEDULERS, Place, newest, wait_for, words
 from trees import job, make, sleepers
 
 from jobauto.run import open_run
@@ -106,7 +106,7 @@ def test_auto_that_cannot_decide_asks(place: Place, ldir: Path, remote: str, say
     assert "--scheduler" in error
 
 
-@pytest.mark.parametrize("place", ["slurm", "sge"], indirect=True)
+@pytest.mark.parametrize("place", SCHEDULERS, indirect=True)
 def test_auto_finds_what_the_remote_has(place: Place, ldir: Path) -> None:
     done = place.jobmon(ldir, "--scheduler", "auto")
     assert done.returncode == 0, done.stderr
