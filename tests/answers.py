@@ -178,6 +178,12 @@ class Folder:
         head = parts.get("head", "").replace("{index}", "".join(each(parts.get("index", ""))))
         return str(head + parts.get("between", "").join(each(parts["job"])) + parts.get("tail", ""))
 
+    def taken(self, jobid: str) -> Said:
+        """What is said when a job is taken, as this JOBID. (An array's may be told otherwise.)"""
+        found = [a for a in self.expecting("jobid") if a.jobid and a.jobid in a.out]
+        answer = min(found, key=lambda said: (said.exit_code, len(said.out)))
+        return Said(answer.out.replace(answer.jobid or "", jobid), answer.err, answer.exit_code)
+
     def numbered(self, number: int) -> str:
         """Another JOBID in the form of this dialect."""
         return re.sub(r"\d+", str(number), self.jobids[0], count=1)

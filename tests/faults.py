@@ -167,8 +167,9 @@ class FaultyCluster(FakeCluster):
         queue = self.queue()
         if fault in ("look fails", "look complains"):  # and goes on like that for a while
             down = self.dice.choice(self.speech.down)
-            complaint = Reply(0, self.listing([]).out, "trouble\n")
-            reply = complaint if fault == "look complains" else self.dice.choice((down, Reply(1)))
+            nothing = self.listing([]).out
+            complaint, silence = Reply(0, nothing, "trouble\n"), Reply(1, nothing)
+            reply = complaint if fault == "look complains" else self.dice.choice((down, silence))
             self.outage = self.now + self.patience * self.dice.random(), reply
             return reply
         if fault == "look lies":

@@ -66,6 +66,12 @@ def _complete(script: str) -> bool:
     return script.endswith("\nexit 0\n}\n") or not script.startswith("{\n")
 
 
+def _without(script: str, prelude: str) -> str:
+    """A script, perhaps cut short, without the text of a prelude."""
+    before, there, behind = script.partition(prelude[:40]) if prelude else (script, "", "")
+    return before + (there + behind)[len(prelude) :]
+
+
 class Shell:
     """One process that runs one script. `out` is what it wrote to its stdout so far."""
 
@@ -74,7 +80,7 @@ class Shell:
     ) -> None:
         self.cluster, self.pid, self.node = cluster, pid, node
         self.prelude = cluster.speech.dialect.prelude  # its functions are tried elsewhere
-        self.script = script.replace(self.prelude, "") if self.prelude else script
+        self.script = _without(script, self.prelude)
         self.out: list[str] = []
         self.functions: dict[str, str] = {}
         self.limited = False

@@ -24,17 +24,13 @@ class Speech:
 
     def __init__(self, name: str) -> None:
         self.dialect = DIALECTS[name]
-        folder = Folder(RECORDED / name)
+        folder = self._folder = Folder(RECORDED / name)
         self._told = folder.told
         self._first = folder.jobids[0]
         self._listing = self._told["listing"]
         self._tokens = self._told.get("tokens", {})
         states = {kind: codes.split() for kind, codes in self._told["states"].items()}
         self._codes = {s: states[s.value][0] for s in Queued if states.get(s.value)}
-        self._taken = min(
-            (a for a in folder.expecting("jobid") if a.jobid and a.jobid in a.out),
-            key=lambda answer: (answer.exit_code, len(answer.out)),
-        )
         refusals = list(folder.expecting("refused"))
         self.limits, self.lost, self.never = (
             [_reply(a, 1) for a in refusals if a.refusal == kind] for kind in REFUSALS
@@ -52,8 +48,8 @@ class Speech:
 
     def taken(self, jobid: str) -> Reply:
         """A submission was accepted."""
-        assert self._taken.jobid
-        return Reply(0, self._taken.out.replace(self._taken.jobid, jobid), self._taken.err)
+        said = self._folder.taken(jobid)
+        return Reply(said.exit_code, said.out, said.err)
 
     def code(self, state: Queued) -> str:
         """The code of a state; of a running job where there is none."""

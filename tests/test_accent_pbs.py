@@ -212,10 +212,11 @@ def test_a_program_that_fails_without_a_word_proves_nothing(
         place.look()
 
 
-def test_a_part_of_an_array_is_no_pattern(place: Place) -> None:
+def test_a_part_of_an_array_is_no_pattern_and_stands_for_it(place: Place) -> None:
     (place.folder / "123.fakeserver").touch()
     place.replace("qselect", "echo '12[3].fakeserver'")
-    place.replace("qstat", r"""printf 'Job Id: %s\n    job_state = R\n\n' "$2" """)
+    listed = r"""printf 'Job Id: %s\n    job_state = R\n\n' "$2" """
+    place.replace("qstat", f"[ $# = 2 ] || exit 2; {listed}")
     assert set(place.look("12+.fakeserver").queue) == {"12+.fakeserver"}
 
 
