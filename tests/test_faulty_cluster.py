@@ -242,33 +242,35 @@ def test_dying_monitors_a_server_that_goes_down_and_a_limit_at_once(
     place: Place, tmp_path: Path
 ) -> None:
     ldir = tmp_path / "L"
-    chains(ldir / "init", 12, "sleep 0.5")
+    chains(ldir / "init", 14, "sleep 0.5")
     dice, says = random.Random(place.name), f"{place.scheduler} does not answer"
     first = cluster.next_number(place.name)
     assert place.jobmon(ldir, "--initonly").returncode == 0
     run = newest(ldir)
 
-    def one_that_dies(when: Callable[[], None]) -> None:
-        monitor = place.start(run, "--maxqsub", "8", new=False)
+    def one_that_dies(when: Callable[[], object]) -> None:
+        before = len(log_of(run))
+        monitor = place.start(run, "--maxqsub", "4", new=False)
+        wait_for(lambda: len(log_of(run)) > before)  # it has begun
         when()
         monitor.kill()
-        assert monitor.wait() == -9
+        assert monitor.wait() in (-9, 0)
 
     def soon() -> None:
-        time.sleep(dice.uniform(0.4, 1.6))
+        time.sleep(dice.uniform(0, 1.5))
 
-    with cluster.switched(place.name, "limit", "3"):
+    for _ in range(4):
+        one_that_dies(soon)
+    with cluster.switched(place.name, "limit", "2"):
         one_that_dies(lambda: wait_for(lambda: "not taken now" in log_of(run)))
-        for _ in range(3):
-            one_that_dies(soon)
-        with cluster.switched(place.name, "down"):
-            one_that_dies(lambda: wait_for(lambda: says in log_of(run)))
-        for _ in range(3):
-            one_that_dies(soon)
+    with cluster.switched(place.name, "down"):
+        one_that_dies(lambda: wait_for(lambda: says in log_of(run)))
+    for _ in range(2):
+        one_that_dies(soon)
     done = place.jobmon(run, "--maxqsub", "12", new=False)
     assert done.returncode == 0, done.stdout + done.stderr
     cluster.wait_until_empty(place.name)
-    jobs = {f"s{n}/qsub.{i}": 1 for n in range(12) for i in range(2)}
+    jobs = {f"s{n}/qsub.{i}": 1 for n in range(14) for i in range(2)}
     assert ran(place, run) == jobs
     assert cluster.numbers_between(first, cluster.next_number(place.name)) == len(jobs)
     assert set(map(tuple, words(run).values())) == {("started", "finished")}
