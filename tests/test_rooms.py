@@ -49,6 +49,7 @@ ORDER = [
     "loop",
     "start",
     "actions",
+    "report",
     "cli",
     "__main__",
 ]
