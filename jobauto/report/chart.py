@@ -10,7 +10,7 @@ from jobauto.report.times import duration, ticks
 
 WIDTH = 1000.0
 LEFT = 190.0
-RIGHT = 130.0
+RIGHT = 160.0
 
 
 @dataclass(frozen=True, slots=True)

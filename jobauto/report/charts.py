@@ -7,8 +7,8 @@ from jobauto.report.gather import Report
 from jobauto.report.markup import Element, el, svg
 from jobauto.report.slots import peak, steps
 
-_HEIGHT = 170.0
-_TOP, _BOTTOM = 12.0, 140.0
+_HEIGHT = 172.0
+_TOP, _BOTTOM = 24.0, 150.0
 
 
 def slots_chart(report: Report) -> Element:
@@ -29,7 +29,7 @@ def slots_chart(report: Report) -> Element:
         y = _y(limit, most)
         parts.append(el("line", class_="limit", x1=scale.left, x2=scale.right, y1=y, y2=y))
         text = f"--maxqsub {limit}"
-        parts.append(el("text", text, class_="soft end", x=scale.right, y=y + 12))
+        parts.append(el("text", text, class_="soft end", x=scale.right, y=y - 6))
     label = f"slots in use over time, at most {peak(report)}"
     return svg(WIDTH, _HEIGHT, el("title", label), *parts)
 

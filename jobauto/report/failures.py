@@ -14,7 +14,7 @@ from jobauto.report.theme import SIGN
 from jobauto.report.times import clock
 
 MOST = 100  # failures in full
-OPEN = 3
+FIRST, OPEN = 10, 3  # of them to be seen at once, and opened
 _BAD = (State.FAILED, State.UNSURE, State.KILLED)
 
 
@@ -30,11 +30,17 @@ def failures(report: Report) -> Element | None:
     if not rows:
         return None
     parts: list[Element | None] = [_reasons(rows)] if len(rows) > OPEN else []
-    parts += [_failure(row, number < OPEN) for number, row in enumerate(rows[:MOST])]
-    if len(rows) > MOST:
-        words = f"… and {len(rows) - MOST} more: jobauto report RUN -o jobs.csv"
-        parts.append(el("p", words, class_="soft"))
+    found = [_failure(row, number < OPEN) for number, row in enumerate(rows[:MOST])]
+    parts += found[:FIRST]
+    if found[FIRST:]:
+        head = el("summary", f"… and {len(rows) - FIRST} more")
+        parts.append(el("details", head, *found[FIRST:], _rest(len(rows) - MOST)))
     return section("What did not finish", *parts)
+
+
+def _rest(number: int) -> Element | None:
+    words = f"… and {number} more: jobauto report RUN -o jobs.csv"
+    return el("p", words, class_="soft") if number > 0 else None
 
 
 def _reasons(rows: list[Row]) -> Element:

@@ -11,15 +11,17 @@ p { margin: 4px 0 } .soft { color: var(--soft) }
 section { background: var(--paper); border: 1px solid var(--line); border-radius: 8px;
   padding: 16px 18px; margin-top: 16px; overflow: hidden }
 .verdict { font-size: 18px; font-weight: 600; margin-top: 10px }
-.wide { overflow-x: auto } .wide svg { display: block }
-.chart svg { width: 100%; height: auto; min-width: 760px }
+.wide { overflow-x: auto } .wide > svg { display: block }
+.chart > svg { width: 100%; height: auto; min-width: 760px }
 .tall { max-height: 640px; overflow: auto }
-.bar { display: flex; height: 20px; border-radius: 4px; overflow: hidden; margin: 12px 0 8px }
+.bar { display: flex; gap: 2px; height: 20px; border-radius: 4px; overflow: hidden;
+  margin: 12px 0 8px }
 .bar svg { display: block; height: 20px; flex-basis: 0; min-width: 3px }
 .counts { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr));
   gap: 4px 18px; margin: 0; padding: 0; list-style: none }
 .counts li { display: flex; gap: 8px; align-items: baseline }
-.counts b { min-width: 3ch; text-align: right } .counts svg { flex: none; align-self: center }
+.counts b { min-width: 3ch; text-align: right } .counts > li > svg { flex: none; margin-top: 5px }
+.counts > li { align-items: flex-start }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 10px;
   margin-top: 16px }
 .tile { border: 1px solid var(--line); border-radius: 8px; padding: 8px 12px;
@@ -34,6 +36,7 @@ th, td { text-align: left; padding: 4px 14px 4px 0; border-bottom: 1px solid var
 th { color: var(--soft); font-weight: 500 } th.n, td.n { text-align: right }
 td.name { white-space: normal; overflow-wrap: anywhere; min-width: 12ch }
 details { border-top: 1px solid var(--line); padding: 6px 0 } details:first-of-type { border: 0 }
+.fact { white-space: nowrap } details details { padding-left: 14px }
 summary { cursor: pointer; overflow-wrap: anywhere }
 summary svg { vertical-align: -1px; margin-right: 4px }
 pre { background: var(--band); border-radius: 6px; padding: 10px 12px; margin: 6px 0;

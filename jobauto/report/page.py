@@ -20,7 +20,7 @@ from jobauto.report.times import clock, duration, span
 _VIEW = "width=device-width, initial-scale=1"
 _LINE = {
     "job": "A line is a job, a bar a submission.",
-    "folder": "A line is a folder, a bar a submission; point at it for its job.",
+    "folder": "A line is a folder, a bar a submission with its id; point at it for more.",
     "slot": "A line is a slot of --maxqsub, a bar a submission; point at it for its job.",
 }
 
@@ -44,13 +44,17 @@ def page(report: Report) -> Element:
 
 def _heading(report: Report) -> list[Element]:
     limit = f", --maxqsub {report.maxqsub}" if report.maxqsub else ""
-    facts = [f"begun {clock(report.begin)}", report.where(), f"{report.scheduler}{limit}"]
+    words = [f"begun {clock(report.begin)}", report.where(), f"{report.scheduler}{limit}"]
     if report.where() != "over":
-        facts.insert(1, f"last look {clock(report.as_of)}")
+        words.insert(1, f"last look {clock(report.as_of)}")
+    facts: list[Element | str] = []
+    for word in words:
+        facts += [" · "] if facts else []
+        facts.append(el("span", word, class_="fact"))
     conditions = [el("p", f"⚠ {shown(str(c))}") for c in report.status.conditions]
     return [
         el("h1", report.title),
-        el("div", " · ".join(facts), class_="soft"),
+        el("div", *facts, class_="soft"),
         *conditions,
         el("p", _verdict(report), class_="verdict"),
         _tiles(report),

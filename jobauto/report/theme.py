@@ -33,7 +33,7 @@ SIGN = {
     "unsure": "?",
     "blocked": "⊘",
     "ready": "○",
-    "waiting": "·",
+    "waiting": "◇",
     "held": "‖",
     PUTBACK: "↺",
 }
@@ -92,7 +92,7 @@ def _drawing(colour: dict[str, str]) -> str:
             *fills,
             f"svg text {{ font-family: {FONT}; font-size: 11px; fill: {c['ink']} }}",
             f"svg text.soft {{ fill: {c['soft']} }}",
-            "svg text.small { font-size: 9px }",
+            "svg text.small { font-size: 9px } svg text.id { fill: #000000; pointer-events: none }",
             "svg text.end { text-anchor: end } svg text.mid { text-anchor: middle }",
             f".paper {{ fill: {c['paper']} }} .band {{ fill: {c['band']} }}",
             f".grid {{ stroke: {c['line']}; stroke-width: 1 }}",

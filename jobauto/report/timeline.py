@@ -19,7 +19,7 @@ from jobauto.report.theme import ORDER, SIGN, file_style, patterns
 from jobauto.report.times import clock, duration, span
 
 MOST_JOBS, MOST_LINES = 60, 120
-_NAME, _END = 28, 20  # letters that fit left and right
+_NAME, _END = 28, 26  # letters that fit left and right
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Bar:
     end: float
     kind: str
     title: str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def bars(report: Report, row: Row) -> list[Bar]:
         facts += [f"from {clock(one.begin)}", duration(span(one.begin, end))]
         facts += [f"attempt {one.number}"] if len(row.tries) > 1 else []
         title = ", ".join(fact for fact in facts if fact and fact != "JOBID ")
-        found.append(Bar(one.begin, max(one.begin, end), kind, title))
+        found.append(Bar(one.begin, max(one.begin, end), kind, title, row.job.id))
     return found
 
 
@@ -143,7 +144,7 @@ def timeline(report: Report) -> Element:
         top = 8 + number * chosen.height
         if number % 2 and chosen.each != "slot":
             bands.append(el("rect", class_="band", x=0, y=top, width=WIDTH, height=chosen.height))
-        _draw(drawn, line, top, chosen.height, scale)
+        _draw(drawn, line, top, chosen, scale)
     label = f"timeline of {len(report.rows)} jobs, a line for each {chosen.each}"
     foot = "time since the start of the run"
     words = el("text", foot, class_="soft end", x=WIDTH - RIGHT, y=bottom + 32)
@@ -156,20 +157,24 @@ def _wide(report: Report) -> Scale:
     return Scale(narrow.begin, narrow.length, 60, WIDTH - 30)
 
 
-def _draw(group: Element, line: Line, top: float, height: float, scale: Scale) -> None:
+def _draw(group: Element, line: Line, top: float, chosen: Plan, scale: Scale) -> None:
+    height, each = chosen.height, chosen.each
     words = {"y": top + height / 2 + 4, "class_": None if height > 14 else "small"}
     if line.name:
         text = el("text", fitting(shown(line.name), _NAME), x=4, **words)
         group.append(titled(text, shown(line.name)))
     if line.end:
-        group.append(el("text", fitting(line.end, _END + 6), x=WIDTH - RIGHT + 8, **words))
+        group.append(el("text", fitting(line.end, _END), x=WIDTH - RIGHT + 8, **words))
     gap = 0.0 if height < 6 else height / 9
     # what failed is never hidden below its neighbour
     for bar in sorted(line.bars, key=lambda bar: bar.kind in ("failed", "unsure", "killed")):
         x = scale.x(bar.begin)
-        size = {"width": max(1.5, scale.x(bar.end) - x - 0.4), "height": height - 2 * gap}
+        width = scale.x(bar.end) - x
+        size = {"width": max(1.5, width - (1 if gap else 0.3)), "height": height - 2 * gap}
         shape = el("rect", class_=f"s-{bar.kind}", x=x, y=top + gap, **size)
         group.append(titled(shape, bar.title))
+        if each == "folder" and width > 8 + 6 * len(bar.id):
+            group.append(el("text", bar.id, class_="small id", x=x + 4, y=top + height - 3))
 
 
 def legend(kinds: Sequence[str], top: float) -> Element:
