@@ -19,6 +19,7 @@ from jobauto.report.history import Try, logged, tries_of
 from jobauto.report.times import known, span
 
 _IN_FLIGHT = (State.STARTED, State.SUBMITTING)
+_PROVEN = ("finished", "failed", "killed")  # verdicts that say when it left the queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class Row:
     @property
     def in_queue(self) -> float | None:
         """Seconds from its last submission to its end: waiting in the queue and running."""
-        return span(self.submitted, self.ended) if self.tries and self.tries[-1].verdict else None
+        last = self.tries[-1] if self.tries else None
+        return span(last.taken, last.ended) if last and last.verdict in _PROVEN else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def timeline(report: Report) -> Element:
         _draw(drawn, line, top, chosen, scale)
     label = f"timeline of {len(report.rows)} jobs, a line for each {chosen.each}"
     foot = "time since the start of the run"
-    words = el("text", foot, class_="soft end", x=WIDTH - RIGHT, y=bottom + 32)
+    words = el("text", foot, class_="soft end", x=scale.right, y=bottom + 32)
     parts = [bands, scale.axis(8, bottom), drawn, words]
     return svg(WIDTH, bottom + 40, el("title", label), *parts)
 
