@@ -344,6 +344,13 @@ def test_stages_are_drawn_in_the_order_of_their_needs(world: Callable[..., World
     assert "n0 -->|25| n1" in mermaid
 
 
+def test_one_folder_that_is_different_does_not_move_a_stage(world: Callable[..., World]) -> None:
+    last = {"z/qsub.0": "", "z/qsub.dependency.0": "../m000/qsub.finished.2\n"}
+    report = gather(world({**folders(3), **last}).folder)
+    assert [stage.id for stage in stages(report)] == ["0", "1", "2"]
+    assert by_stage(report).edges == {("0", "1"): 3, ("1", "2"): 3, ("2", "0"): 1}
+
+
 def test_a_circle_does_not_stop_a_drawing(world: Callable[..., World]) -> None:
     w = world(CHAIN)
     (w.folder / "a/qsub.dependency.0").write_text("qsub.finished.2\n")
@@ -395,10 +402,23 @@ def test_the_page_needs_nothing_from_elsewhere(world: Callable[..., World]) -> N
     assert not seen.tags & {"script", "link", "img", "iframe", "object", "embed", "form", "base"}
     assert not [name for name, _ in seen.attributes if name.startswith("on")]
     assert not [name for name, _ in seen.attributes if name in ("src", "href", "action")]
-    assert "http" not in html.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert "://" not in html.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in seen.attributes
     assert "@import" not in html
     assert html.count("url(") == html.count("url(#")
     assert "prefers-color-scheme: dark" in html
+
+
+def test_where_a_job_runs_at_once_its_time_in_the_queue_is_its_run_time(
+    world: Callable[..., World],
+) -> None:
+    w = world(CHAIN)
+    w.finish()
+    w.run.scheduler = "local"
+    w.run.save()
+    words = " ".join(Checked(text(gather(w.folder), ".html")).words)
+    assert "run time" in words
+    assert "no file of a run tells" not in words
 
 
 def test_each_drawing_of_the_page_names_patterns_that_are_there(
@@ -513,7 +533,7 @@ def test_nothing_is_written_if_one_name_is_wrong(
     w = world(CHAIN)
     good, bad = tmp_path / "r.html", tmp_path / "r.htlm"
     assert main(["report", str(w.folder), "-o", str(good), "-o", str(bad)]) == BAD_USAGE
-    assert "did you mean .html?" in capsys.readouterr().err
+    assert "known: .html .svg .csv" in capsys.readouterr().err
     assert not good.exists()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from jobauto.errors import UserError, near
+from jobauto.errors import UserError
 from jobauto.ledger import files
 from jobauto.report.gather import Report, gather
 from jobauto.report.graphs import as_dot, as_mermaid
@@ -30,7 +30,7 @@ def check(path: Path) -> None:
     """Raise UserError if the end of the name is not that of a known format."""
     if path.suffix.lower() not in FORMATS:
         what = f"no format {path.suffix or 'without an ending'}"
-        raise UserError(what, str(path), near(path.suffix, FORMATS))
+        raise UserError(what, str(path), "known: " + " ".join(FORMATS))
 
 
 def text(report: Report, path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from statistics import median_low
 
 import networkx as nx
 
@@ -55,13 +56,10 @@ def by_job(report: Report) -> Layers:
 
 def by_stage(report: Report) -> Layers:
     """All jobs with the same id together."""
-    depth = depths(report.graph.edges)
+    columns = stage_depths(report)
     stages: dict[str, Counter[State]] = {}
-    columns: dict[str, int] = {}
     for row in report.rows:
-        stage = row.job.id
-        stages.setdefault(stage, Counter())[row.state] += 1
-        columns[stage] = max(columns.get(stage, 0), depth.get(row.job.name, 0))
+        stages.setdefault(row.job.id, Counter())[row.state] += 1
     used: Counter[int] = Counter()
     made = Layers()
     # a column that no stage has is left out
@@ -78,6 +76,15 @@ def by_stage(report: Report) -> Layers:
 def layers(report: Report) -> Layers:
     """By job if that can be read, else by stage."""
     return by_job(report) if len(report.rows) <= MOST_JOBS else by_stage(report)
+
+
+def stage_depths(report: Report) -> dict[str, int]:
+    """How many jobs come before those with an id: the median, as some folders are different."""
+    depth = depths(report.graph.edges)
+    found: dict[str, list[int]] = {}
+    for row in report.rows:
+        found.setdefault(row.job.id, []).append(depth.get(row.job.name, 0))
+    return {stage: median_low(many) for stage, many in found.items()}
 
 
 def depths(edges: nx.DiGraph[str]) -> dict[str, int]:

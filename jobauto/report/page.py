@@ -17,6 +17,7 @@ from jobauto.report.theme import ORDER, SIGN, page_style, patterns
 from jobauto.report.timeline import kinds_drawn, plan, timeline
 from jobauto.report.times import clock, duration, span
 
+_NOTHING = "default-src 'none'; style-src 'unsafe-inline'"  # no script, nothing fetched
 _VIEW = "width=device-width, initial-scale=1"
 _LINE = {
     "job": "A line is a job, a bar a submission.",
@@ -30,6 +31,7 @@ def page(report: Report) -> Element:
     head = el(
         "head",
         el("meta", charset="utf-8"),
+        el("meta", http_equiv="Content-Security-Policy", content=_NOTHING),
         el("meta", name="viewport", content=_VIEW),
         el("meta", name="referrer", content="no-referrer"),
         el("title", f"{report.title} – jobauto report"),

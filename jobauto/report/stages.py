@@ -8,7 +8,7 @@ from statistics import median
 
 from jobauto.model import State
 from jobauto.report.gather import Report, Row
-from jobauto.report.layers import depths
+from jobauto.report.layers import stage_depths
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,11 @@ class Stage:
 
 def stages(report: Report) -> list[Stage]:
     """Each id, in the order in which they depend on one another."""
-    depth = depths(report.graph.edges)
+    depth = stage_depths(report)
     rows: dict[str, list[Row]] = {}
     for row in report.rows:
         rows.setdefault(row.job.id, []).append(row)
-    deepest = {
-        stage: max(depth.get(row.job.name, 0) for row in many) for stage, many in rows.items()
-    }
-    return [_stage(id, rows[id]) for id in sorted(rows, key=lambda s: (deepest[s], s))]
+    return [_stage(id, rows[id]) for id in sorted(rows, key=lambda s: (depth[s], s))]
 
 
 def _stage(id: str, rows: list[Row]) -> Stage:
