@@ -154,10 +154,14 @@ def _waits(report: Report) -> Element | None:
     )
     first = (
         "Before: from the end of the last job that a job needs (or the start of the run) until it "
-        "was first sent. Of all jobs for which both moments are known. "
+        "was first sent. "
     )
     table = el("div", stage_table(report), class_="wide")
-    return section("Waiting and running, by stage", el("p", first + second, class_="soft"), table)
+    return section(
+        "Waiting and running, by stage",
+        el("p", first + second + " A job counts where both moments are known.", class_="soft"),
+        table,
+    )
 
 
 def _graph(report: Report) -> Element | None:
