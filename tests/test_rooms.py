@@ -50,6 +50,7 @@ ORDER = [
     "loop",
     "start",
     "actions",
+    "report",
     "cli",
     "__main__",
 ]

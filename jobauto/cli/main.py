@@ -19,7 +19,7 @@ from jobauto.actions import login as logging_in
 from jobauto.actions import order as ordering
 from jobauto.actions import status as statuses
 from jobauto.actions import why as reasons
-from jobauto.cli import looking, show
+from jobauto.cli import looking, reporting, show
 from jobauto.clock import Clock
 from jobauto.errors import BAD_USAGE, DONE, SOME_FAILED, JobautoError, UserError
 from jobauto.host import Runner
@@ -42,6 +42,7 @@ examples:
   jobauto stop si                                 submit nothing more, until: jobauto resume si
   jobauto limit si --maxqsub 50                   while the run goes on
   jobauto hold 'mp-1*' si                         some jobs are not to start, until: release
+  jobauto report si -o si.html                    timeline, failures, graph; also .svg .csv
   jobauto login si                                the remote wants a code: type it here
   jobauto kill si/20261120_231500                 the same as ./kill in that folder
 """
@@ -92,6 +93,9 @@ def parser() -> Parser:
     runs.add_argument("ldir", nargs="?", type=Path, help="only those of this project")
     completion = verbs.add_parser("completion", help="for your shell: eval its output")
     completion.add_argument("shell", choices=looking.SHELLS)
+    report = verbs.add_parser("report", help="a page, a picture or a table of a run, as a file")
+    _run_argument(report)
+    reporting.add_arguments(report)
     for name, text in _FOR_JOBS.items():
         verb = verbs.add_parser(name, help=text)
         if name == "switchq":
@@ -229,6 +233,11 @@ def order(arguments: argparse.Namespace, console: Console) -> int:
     return DONE
 
 
+def report(arguments: argparse.Namespace, console: Console) -> int:
+    """`jobauto report`."""
+    return reporting.report(chosen_run(arguments.run), arguments.output, console)
+
+
 def login(arguments: argparse.Namespace, console: Console) -> int:
     """`jobauto login`: ssh asks at this terminal what it wants to know."""
     folder = chosen_run(arguments.run)
@@ -262,6 +271,7 @@ _VERBS = {
     "init": init,
     "status": status,
     "why": why,
+    "report": report,
     "login": login,
     "log": log,
     "runs": looking.print_runs,

@@ -1,0 +1,89 @@
+"""Every submission of every job, from `qsub.log`; where that knows none, from `quelist`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobauto import quoting
+from jobauto.ledger import Entry, files
+from jobauto.ledger.attempts import SETTLED
+from jobauto.model import Job
+from jobauto.report.times import known
+
+
+@dataclass(slots=True)
+class Try:
+    """One submission: when it was sent, taken by the scheduler, and over, as far as it is known.
+
+    `verdict` is one of attempts.SETTLED, or '' while it is in flight.
+    """
+
+    number: int
+    token: str = ""
+    jobid: str = ""
+    sent: float | None = None
+    taken: float | None = None
+    ended: float | None = None
+    verdict: str = ""
+    reason: str = ""
+
+    @property
+    def begin(self) -> float | None:
+        """Since when it holds a slot of --maxqsub."""
+        return self.taken if self.sent is None else self.sent
+
+    def end(self, at: float | None, verdict: str, reason: str) -> None:
+        """Note how it ended."""
+        self.ended, self.verdict, self.reason = at, verdict, reason
+
+
+def logged(path: Path) -> dict[str, list[Try]]:
+    """What qsub.log tells, by job. Lines that are not ours, or were cut short, are passed over."""
+    tries: dict[str, dict[int, Try]] = {}
+    if not path.exists():
+        return {}
+    for line in files.read(path).split("\n")[:-1]:
+        try:
+            date, what, name, number, *pairs = quoting.words(line)
+            Job.from_name(name)
+            values = dict(pair.split("=", 1) for pair in pairs)
+            _note(tries.setdefault(name, {}), known(date), what, int(number), values)
+        except ValueError:
+            continue
+    return {name: list(numbered.values()) for name, numbered in tries.items() if numbered}
+
+
+def _note(
+    tries: dict[int, Try], at: float | None, what: str, number: int, values: dict[str, str]
+) -> None:
+    if what == "intent":
+        tries.setdefault(number, Try(number, values.get("token", ""), sent=at))
+    elif number not in tries:
+        return
+    elif what == "accepted":  # perhaps late, after it was given up as unsure
+        tries[number].taken, tries[number].jobid = at, values.get("jobid", "")
+        tries[number].end(None, "", "")
+    elif what in SETTLED:
+        tries[number].end(at, what, values.get("reason", ""))
+
+
+def listed(entry: Entry) -> list[Try]:
+    """What the words of quelist tell of the submissions of a job."""
+    tries: list[Try] = []
+    for word in entry.words:
+        if word.what == "started":
+            tries.append(Try(len(tries) + 1, jobid=word.detail, taken=known(word.date)))
+        elif word.what in SETTLED and tries and not tries[-1].verdict:
+            tries[-1].end(known(word.date), word.what, word.detail)
+    return tries
+
+
+def tries_of(entry: Entry | None, in_log: list[Try] | None) -> list[Try]:
+    """The submissions of a job. A verdict that a crash kept from qsub.log stands in quelist."""
+    tries = in_log or (listed(entry) if entry else [])
+    if tries and not tries[-1].verdict and entry and not entry.open and entry.words:
+        word = entry.words[-1]
+        if word.what in SETTLED:
+            tries[-1].end(known(word.date), word.what, word.detail)
+    return tries
