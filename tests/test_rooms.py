@@ -49,6 +49,7 @@ ORDER = [
     "loop",
     "start",
     "actions",
+    "web",
     "cli",
     "__main__",
 ]
