@@ -714,6 +714,20 @@ def test_a_run_is_served_from_its_first_tick_to_its_end(
     assert not [thread for thread in threading.enumerate() if thread.name == "http"]
 
 
+def test_a_fault_in_the_snapshot_does_not_end_the_run(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    s = serve(CHAIN)
+
+    def fault(*_: object) -> None:
+        raise KeyError("a/qsub.0")
+
+    monkeypatch.setattr("jobauto.web.snapshot.take", fault)
+    s.tick()
+    assert s.get("/api/status").data["tick"] == 0
+    assert "no new snapshot" in caplog.text
+
+
 def test_a_snapshot_is_what_status_reads_from_the_files(serve: Callable[..., Served]) -> None:
     s = serve(folders(4), ("m001/qsub.1", BAD), maxqsub=3)
     for _ in range(20):

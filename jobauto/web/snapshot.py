@@ -3,6 +3,7 @@ a tick, and no tick for a reader."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,6 +14,8 @@ from jobauto.lock import Holder
 from jobauto.loop import Link, what_is_wrong
 from jobauto.model import State
 from jobauto.monitor import Monitor
+
+log = logging.getLogger("jobauto")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +65,13 @@ class Board:
         return cls(take(monitor, Link(), holder), holder)
 
     def publish(self, monitor: Monitor, link: Link) -> None:
-        """Put up a new snapshot."""
-        before, self.now = self.now, take(monitor, link, self.holder)
-        if _facts(before) != _facts(self.now):
-            self.tell(before, self.now)
+        """Put up a new snapshot. A fault of ours is logged, and does not end the run."""
+        try:
+            before, self.now = self.now, take(monitor, link, self.holder)
+            if _facts(before) != _facts(self.now):
+                self.tell(before, self.now)
+        except Exception:
+            log.exception("HTTP: no new snapshot")
 
 
 def _facts(of: Snapshot) -> tuple[object, ...]:
