@@ -27,7 +27,7 @@ TAKES: Mapping[str, set[str]] = {
 }
 
 
-class Wanted(BaseModel, extra="forbid"):
+class Wanted(BaseModel, extra="forbid", strict=True):
     """The body of a verb. `run`: the whole run is meant, where this is not the only way."""
 
     jobs: list[str] = Field(default_factory=list)
@@ -72,9 +72,11 @@ async def _jobs(request: Request) -> Response:
 
 
 def _page(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 5):
-        raise UserError(f"limit: a number from 1 to {answers.LARGEST_PAGE}")
-    return min(max(int(text), 1), answers.LARGEST_PAGE)
+    if text.isascii() and text.isdigit() and len(text) < 5:
+        number = int(text)
+        if 1 <= number <= answers.LARGEST_PAGE:
+            return number
+    raise UserError(f"limit: a number from 1 to {answers.LARGEST_PAGE}")
 
 
 async def _job(request: Request) -> Response:
@@ -133,7 +135,7 @@ async def _openapi(_request: Request) -> Response:
 
 async def _known_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return refusal(error.status_code, error.detail)
+    return refusal(error.status_code, error.detail, error.headers)
 
 
 async def _user_error(_request: Request, error: Exception) -> Response:

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -91,9 +91,11 @@ def as_json(data: Any, status: int = 200) -> Response:
     return Response(json.dumps(data), status, media_type="application/json")
 
 
-def refusal(status: int, why: str) -> Response:
+def refusal(status: int, why: str, headers: Mapping[str, str] | None = None) -> Response:
     """An error in the form that all have."""
-    return as_json({"error": why}, status)
+    response = as_json({"error": why}, status)
+    response.headers.update(headers or {})
+    return response
 
 
 class Guards:
@@ -116,6 +118,8 @@ class Guards:
         except Refused as refused:
             response = refusal(refused.status, refused.why)
             response.headers["Connection"] = "close"  # its body may be still on the way
+            if refused.status == 401:
+                response.headers["WWW-Authenticate"] = "Bearer"
             await response(scope, receive, stamped)
             return
         scope.setdefault("state", {})["role"] = role
@@ -139,7 +143,7 @@ class Guards:
         if not (self.strange if role is Role.NOBODY else self.known).take():
             raise Refused(429, "too many requests")
         if role is Role.NOBODY and path != "/process":  # which has it in its form
-            raise Refused(403, "no token, or a wrong one")
+            raise Refused(401, "no token, or a wrong one")
         return role
 
 

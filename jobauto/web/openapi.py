@@ -28,14 +28,18 @@ def _answer(text: str, schema: dict[str, Any], kind: str = "application/json") -
 def _answers(good: dict[str, Any], *bad: int, code: int = 200) -> dict[str, Any]:
     why = {
         400: "the request makes no sense",
-        403: "token, Host or Origin is wrong",
+        401: "there is no token, or a wrong one",
+        403: "Host or Origin is wrong, or this token can only read",
         404: "there is none",
         408: "too slow",
         413: "the body is too large",
         415: "not JSON",
         429: "too many requests or clients",
+        431: "the headers are too large",
     }
-    told = {str(n): _answer(why[n], _ref("Error")) for n in (400, 403, 408, 413, 429, *bad)}
+    told = {
+        str(n): _answer(why[n], _ref("Error")) for n in (400, 401, 403, 408, 413, 429, 431, *bad)
+    }
     return {str(code): good, **told}
 
 
@@ -186,6 +190,7 @@ DESCRIPTION: dict[str, Any] = {
                     "200": _answer("done", _TEXT, "text/plain"),
                     "400": _answer("what is wrong", _TEXT, "text/plain"),
                     "403": _answer("the token is wrong", _TEXT, "text/plain"),
+                    "4XX": _answer("refused before it was read", _ref("Error")),
                 },
             }
         },
