@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 
 import networkx as nx
@@ -168,12 +169,14 @@ class Graph:
 
     def missing(self, name: str) -> list[Need]:
         """What the job misses, in the order of its file."""
-        lacking = self._markers[name] | self._files[name]
-        return [
-            n
-            for n in self.needs[name]
-            if (n.file in self.present if n.absent else n.file in lacking)
-        ]
+        return [n for n in self.needs[name] if (n.file in self.present) is n.absent]
+
+    def still(self) -> Graph:
+        """A copy for readers in other threads: jobs, makers, needs and present files as of now."""
+        taken = copy(self)
+        taken.jobs, taken.makers = dict(self.jobs), dict(self.makers)
+        taken.needs, taken.present = dict(self.needs), set(self.present)
+        return taken
 
     def cycles(self) -> list[UserError]:
         """One error for each knot of jobs that wait for one another, naming a cycle in full."""

@@ -104,6 +104,13 @@ class Settings(BaseSettings):
         description="end with exit code 4 when nobody could be asked for so many seconds "
         "(default: never)",
     )
+    port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="listen for HTTP on this port of 127.0.0.1 (default: the first free from 8080)",
+    )
+    no_http: bool = Field(False, description="listen for no HTTP")
     dry_run: bool = Field(False, description="show what would be sent and submitted; send nothing")
     once: bool = Field(False, description="look and submit once, then end (for cron)")
 

@@ -51,6 +51,7 @@ ORDER = [
     "start",
     "actions",
     "report",
+    "web",
     "cli",
     "__main__",
 ]

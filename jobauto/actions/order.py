@@ -75,12 +75,29 @@ def order(
     changed, if a name is unknown, a job's state does not fit, or a value is wrong.
     """
     found = status(folder)
-    jobs = select(found, verb, wanted)
-    given = Order(verb, jobs, who or orders.me(), clock.date(), _checked(found.run, verb, values))
+    given = checked(found, verb, wanted, clock.date(), values, who)
     if found.monitor:
-        orders.give(found.run.private, given)
-        return Outcome(list(jobs), found.monitor)
+        return tell(found, given)
     return Outcome(_here(found.run, given, clock, runner), None)
+
+
+def checked(
+    found: Status,
+    verb: str,
+    wanted: Sequence[str],
+    date: str,
+    values: Mapping[str, str] | None = None,
+    who: str = "",
+) -> Order:
+    """What a monitor is to do, as `order` describes it; UserError if that cannot be done."""
+    jobs = select(found, verb, wanted)
+    return Order(verb, jobs, who or orders.me(), date, _checked(found.run, verb, values))
+
+
+def tell(found: Status, given: Order) -> Outcome:
+    """Leave an order to the monitor, which obeys it in its next tick."""
+    orders.give(found.run.private, given)
+    return Outcome(list(given.jobs), found.monitor)
 
 
 def _here(run: Run, given: Order, clock: Clock, runner: Runner) -> list[str]:

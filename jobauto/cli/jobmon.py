@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import argcomplete
 
@@ -15,9 +16,11 @@ from jobauto.cli.dry_run import dry_run
 from jobauto.clock import Clock
 from jobauto.errors import DONE, Interrupted, JobautoError
 from jobauto.host import Runner
-from jobauto.loop import loop, stopping
+from jobauto.loop import Link, loop, stopping
+from jobauto.monitor import Monitor
 from jobauto.options import Parser, add_settings
 from jobauto.run import Run
+from jobauto.settings import Settings
 from jobauto.start import monitoring
 
 log = logging.getLogger("jobauto")
@@ -70,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(given: dict[str, object]) -> int:
+    if "port" in given:  # wins over a --no-http that is remembered
+        given.setdefault("no_http", False)
     runner, clock, screen = Runner(person=show.person_there()), Clock(), show.Screen()
     show.log_to_terminal(screen)
 
@@ -88,13 +93,14 @@ def _run(given: dict[str, object]) -> int:
             return DONE
         done_before = dict(runner.calls)
         try:
-            code = loop(
-                monitor,
-                runner.pause,
-                screen.progress,
-                once=chosen.once,
-                give_up=chosen.give_up,
-            )
+            with _watched(monitor, chosen, screen) as watched:
+                code = loop(
+                    monitor,
+                    runner.pause,
+                    watched,
+                    once=chosen.once,
+                    give_up=chosen.give_up,
+                )
         except Interrupted:
             screen.end()
             folder = show.short(monitor.run.folder)
@@ -106,3 +112,27 @@ def _run(given: dict[str, object]) -> int:
         log.info("looked %d times; processes started: %s", monitor.ticks, calls)
     show.print_status(status(monitor.run.folder), screen.console)
     return code
+
+
+@contextmanager
+def _watched(
+    monitor: Monitor, chosen: Settings, screen: show.Screen
+) -> Iterator[Callable[[Monitor, Link], None]]:
+    """Who is to see each tick: the terminal and, unless it is not wanted, HTTP."""
+    if chosen.once or chosen.no_http:
+        yield screen.progress
+        return
+    # an import that takes a moment, and that --help and cron do without
+    from jobauto.web import server
+
+    with server.serving(monitor, chosen.port) as board:
+        if board is None:
+            yield screen.progress
+            return
+        screen.say(f"http    {server.url(monitor.run)}")
+
+        def both(monitor: Monitor, link: Link) -> None:
+            screen.progress(monitor, link)
+            board.publish(monitor, link)
+
+        yield both

@@ -1,0 +1,148 @@
+"""The requests that are understood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, Field, ValidationError
+from sse_starlette import EventSourceResponse
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from jobauto.actions.order import FOR_JOBS, FOR_RUNS
+from jobauto.errors import UserError
+from jobauto.web import answers, openapi
+from jobauto.web.door import Door, said
+from jobauto.web.guards import Guards, Role, as_json, refusal
+from jobauto.web.process import process
+
+TAKES: Mapping[str, set[str]] = {
+    "limit": {"maxqsub", "maxpending", "interval"},
+    "switchq": {"queue"},
+}
+
+
+class Wanted(BaseModel, extra="forbid", strict=True):
+    """The body of a verb. `run`: the whole run is meant, where this is not the only way."""
+
+    jobs: list[str] = Field(default_factory=list)
+    values: dict[str, str | int | float] = Field(default_factory=dict)
+    who: str = Field("", max_length=40)
+    run: bool = False
+
+
+def make(door: Door) -> Starlette:
+    """The application over one run."""
+    app = Starlette(
+        routes=[
+            Route("/process", process, methods=["POST"]),
+            Route("/api/status", _status),
+            Route("/api/jobs", _jobs),
+            Route("/api/jobs/{name:path}", _job),
+            Route("/api/verbs/{verb}", _verb, methods=["POST"]),
+            Route("/api/events", _events),
+            Route("/api/openapi.json", _openapi),
+        ],
+        middleware=[
+            Middleware(Guards, port=door.port, tokens=door.tokens, elapsed=door.clock.elapsed)
+        ],
+        exception_handlers={HTTPException: _known_error, UserError: _user_error},
+    )
+    app.router.redirect_slashes = False
+    app.state.door = door
+    return app
+
+
+async def _status(request: Request) -> Response:
+    return as_json(answers.overview(_door(request).board.now))
+
+
+async def _jobs(request: Request) -> Response:
+    query = request.query_params
+    states = [word for text in query.getlist("state") for word in text.split(",") if word]
+    limit = _page(query.get("limit", str(answers.PAGE)))
+    at = _door(request).board.now
+    found = answers.jobs(at, states, query.get("like", ""), query.get("after", ""), limit)
+    return as_json(found)
+
+
+def _page(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 5:
+        number = int(text)
+        if 1 <= number <= answers.LARGEST_PAGE:
+            return number
+    raise UserError(f"limit: a number from 1 to {answers.LARGEST_PAGE}")
+
+
+async def _job(request: Request) -> Response:
+    """The name is looked up among the jobs of the run, nowhere else."""
+    try:
+        found = answers.job(_door(request).board.now, request.path_params["name"])
+    except UserError as error:
+        return refusal(404, said(error))
+    return as_json(found)
+
+
+async def _verb(request: Request) -> Response:
+    verb, door = request.path_params["verb"], _door(request)
+    if request.state.role is not Role.OWNER:
+        return refusal(403, "this token can only read")
+    if verb not in FOR_JOBS and verb not in FOR_RUNS:
+        return refusal(404, "no such verb")
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        return refusal(415, "send JSON: Content-Type: application/json")
+    try:
+        wanted = Wanted.model_validate_json(await request.body())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))[:80]
+        return refusal(400, f"{where}: {first['msg']}" if where else first["msg"])
+    _fits(verb, wanted)
+    if verb == "kill" and wanted.run:
+        await run_in_threadpool(door.kill_run, wanted.who)
+        return as_json({"verb": verb, "jobs": [], "run": True}, 202)
+    values = {key: str(value) for key, value in wanted.values.items()}
+    jobs = await run_in_threadpool(door.order, verb, wanted.jobs, values, wanted.who)
+    return as_json({"verb": verb, "jobs": jobs, "run": not jobs}, 202)
+
+
+def _fits(verb: str, wanted: Wanted) -> None:
+    """A verb gets what it takes, and means the whole run only if that was said."""
+    if wanted.jobs and (verb in FOR_RUNS or wanted.run):
+        raise UserError(f"{verb}: either the run or some jobs")
+    if verb in FOR_JOBS and not wanted.jobs and not (wanted.run and verb in ("kill", "switchq")):
+        raise UserError(f"{verb}: say which jobs")
+    odd = sorted(wanted.values.keys() - TAKES.get(verb, set()))
+    if odd:
+        raise UserError(f"{verb} takes no value {odd[0][:40]!r}")
+
+
+async def _events(request: Request) -> Response:
+    hub = _door(request).hub
+    if hub.full():
+        return refusal(429, "too many clients follow this run")
+    return EventSourceResponse(hub.follow(), ping=15, send_timeout=10)
+
+
+async def _openapi(_request: Request) -> Response:
+    return as_json(openapi.DESCRIPTION)
+
+
+async def _known_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return refusal(error.status_code, error.detail, error.headers)
+
+
+async def _user_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, UserError)
+    return refusal(400, said(error))
+
+
+def _door(request: Request) -> Door:
+    found: Door = request.app.state.door
+    return found

@@ -1,0 +1,743 @@
+"""HTTP over a run in memory: every request, and everything that must be refused without effect."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from fake import FakeJob
+from test_monitor import CHAIN, World, folders, world
+
+from jobauto import orders
+from jobauto.actions.status import status
+from jobauto.loop import Link, loop
+from jobauto.model import State
+from jobauto.monitor import Monitor
+from jobauto.web import guards, hub, listening, openapi, server
+from jobauto.web.app import make
+from jobauto.web.door import Door
+from jobauto.web.snapshot import Board
+
+__all__ = ["world"]  # a fixture
+
+BAD = FakeJob(succeeds=False)
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass
+class Served:
+    """A run that is served, and a client of it. `killed` counts kills of the whole run."""
+
+    world: World
+    monitor: Monitor
+    board: Board
+    facts: dict[str, Any]
+    killed: list[Path] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return int(self.facts["port"])
+
+    def ask(
+        self, method: str, path: str, body: bytes | str | None = None, **headers: str
+    ) -> Answer:
+        """One request with exactly these headers (`_` for `-`), and a right Host by itself."""
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            link.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            given = {"Host": f"127.0.0.1:{self.port}"} | headers
+            data = body.encode() if isinstance(body, str) else body
+            if data is not None:
+                given.setdefault("Content_Length", str(len(data)))
+            for name, text in given.items():
+                if text:
+                    link.putheader(name.replace("_", "-"), text)
+            link.endheaders(data)
+            got = link.getresponse()
+            return Answer(got.status, dict(got.getheaders()), got.read().decode())
+        finally:
+            link.close()
+
+    def get(self, path: str, **query: str) -> Answer:
+        return self.ask("GET", path + ("?" + urlencode(query) if query else ""), **self.owner)
+
+    def verb(self, name: str, **body: Any) -> Answer:
+        kind = {"Content_Type": "application/json"}
+        return self.ask("POST", f"/api/verbs/{name}", json.dumps(body), **self.owner, **kind)
+
+    def process(self, action: str, **fields: str) -> Answer:
+        form = {"action": action, "token": self.facts["token"]} | fields
+        kind = {"Content_Type": "application/x-www-form-urlencoded"}
+        return self.ask("POST", "/process", urlencode(form), **kind)
+
+    @property
+    def owner(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.facts['token']}"}
+
+    @property
+    def reader(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.facts['read_only_token']}"}
+
+    def ordered(self) -> list[tuple[str, tuple[str, ...], dict[str, str], str]]:
+        """Orders that wait for the monitor."""
+        found = [order for _, order in orders.waiting(self.world.run.private)]
+        return [(order.verb, order.jobs, order.values, order.who) for order in found]
+
+    def tick(self, seconds: float = 10) -> None:
+        self.monitor.tick()
+        self.board.publish(self.monitor, Link())
+        self.world.clock.sleep(seconds)
+
+
+@contextmanager
+def serving(w: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    killed: list[Path] = []
+    monkeypatch.setattr(server, "kill_from_outside", killed.append)
+    monitor = w.monitor()
+    with server.serving(monitor, None) as board:
+        assert board
+        facts = json.loads((w.run.private / server.FILE).read_text())
+        yield Served(w, monitor, board, facts, killed)
+
+
+@pytest.fixture
+def serve(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Served]]:
+    """Serve a run of this tree; the clock of its buckets is real, as the world's stands still."""
+    open_now = []
+
+    def begin(tree: dict[str, str], *ended: tuple[str, FakeJob], **options: Any) -> Served:
+        w = world(tree, **options)
+        w.cluster.plans.update(ended)
+        w.clock.elapsed = time.monotonic  # type: ignore[method-assign]
+        entered = serving(w, monkeypatch)
+        made = entered.__enter__()
+        open_now.append(entered)
+        return made
+
+    yield begin
+    for entered in open_now:
+        entered.__exit__(None, None, None)
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def test_status_has_counts_progress_and_limits(serve: Callable[..., Served]) -> None:
+    s = serve(CHAIN, maxpending=2)
+    s.tick()
+    found = s.get("/api/status").data
+    assert found["run"] == s.world.folder.name
+    assert found["counts"] == {"started": 1, "waiting": 2}
+    assert found["progress"] == {"total": 3, "ended": 0, "done": 0}
+    assert found["limits"] == {"maxqsub": 4, "maxpending": 2, "interval": 10.0}
+    assert found["conditions"] == []
+    assert str(s.world.folder.parent) not in json.dumps(found)
+
+
+def test_jobs_come_in_pages_filtered_by_state_and_pattern(serve: Callable[..., Served]) -> None:
+    s = serve(folders(5), ("m002/qsub.0", BAD))
+    for _ in range(3):
+        s.tick()
+    names, after = [], ""
+    while True:
+        page = s.get("/api/jobs", limit="4", after=after).data
+        assert page["total"] == 15
+        assert len(page["jobs"]) <= 4
+        names += [job["name"] for job in page["jobs"]]
+        if page["next"] is None:
+            break
+        after = page["next"]
+    assert names == sorted(s.board.now.status.states)
+    failed = s.get("/api/jobs", state="failed,killed").data["jobs"]
+    assert [(job["name"], job["state"]) for job in failed] == [("m002/qsub.0", "failed")]
+    assert s.get("/api/jobs", like="m00[23]/qsub.0").data["total"] == 2
+
+
+def test_a_job_has_its_words_why_needs_and_tail(serve: Callable[..., Served]) -> None:
+    s = serve(CHAIN, ("a/qsub.0", BAD))
+    for _ in range(20):
+        s.tick()
+    failed = s.get("/api/jobs/a/qsub.0").data
+    assert failed["state"] == "failed"
+    assert [word.split("@")[0] for word in failed["words"]] == ["started", "failed"]
+    blocked = s.get("/api/jobs/a/1").data
+    assert "it needs a/qsub.0, which failed" in blocked["why"]
+    assert blocked["needs"] == [
+        {"file": "a/qsub.finished.0", "absent": False, "there": False, "maker": "a/qsub.0"}
+    ]
+
+
+def test_names_with_odd_characters_are_found_by_their_href(
+    serve: Callable[..., Served],
+) -> None:
+    odd = ["b c?d#e%2F&/qsub.0", "\u00e4\u6f22/qsub.0", "-x/qsub.a b"]
+    s = serve(dict.fromkeys(odd, ""))
+    found = s.get("/api/jobs").data["jobs"]
+    assert sorted(job["name"] for job in found) == sorted(odd)
+    for job in found:
+        assert s.get(job["href"]).data["name"] == job["name"]
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/api/jobs?state=faild", 400),
+        ("/api/jobs?limit=x", 400),
+        ("/api/jobs?limit=-1", 400),
+        ("/api/jobs?limit=0", 400),
+        ("/api/jobs?limit=1001", 400),
+        ("/api/jobs?like=" + "*a" * 200, 400),
+        ("/api/jobs/nobody/qsub.7", 404),
+        ("/api/jobs/", 404),
+        ("/api/nothing", 404),
+        ("/", 404),
+    ],
+)
+def test_what_makes_no_sense_is_said(serve: Callable[..., Served], path: str, code: int) -> None:
+    got = serve(CHAIN).get(path)
+    assert (got.status, list(got.data)) == (code, ["error"])
+
+
+def test_openapi_tells_of_every_request_and_of_no_other(serve: Callable[..., Served]) -> None:
+    s = serve(CHAIN)
+    assert s.get("/api/openapi.json").data == openapi.DESCRIPTION
+    for path, kinds in openapi.DESCRIPTION["paths"].items():
+        if "{" not in path and "get" in kinds and "events" not in path:
+            assert s.get(path).status == 200, path
+    door = Door(s.board, 1, guards.Tokens("a", "b"), lambda: None)
+    routes = {route.path.replace(":path", "") for route in make(door).routes}  # type: ignore[attr-defined]
+    assert routes == set(openapi.DESCRIPTION["paths"])
+
+
+# --- verbs ----------------------------------------------------------------------------------------
+
+
+def test_verbs_reach_the_monitor_in_its_next_tick(serve: Callable[..., Served]) -> None:
+    s = serve(folders(3), ("m001/qsub.0", BAD), maxqsub=1)
+    s.tick()
+    assert s.verb("limit", values={"maxqsub": 7, "interval": 3}, who="ann").status == 202
+    assert s.verb("hold", jobs=["m002/*"]).data["jobs"] == [f"m002/qsub.{n}" for n in range(3)]
+    assert [who for *_, who in s.ordered()] == ["ann", "http"]
+    s.tick()
+    assert s.ordered() == []
+    assert s.get("/api/status").data["limits"]["maxqsub"] == 7
+    assert s.get("/api/jobs", state="held").data["total"] == 3
+    for _ in range(15):
+        s.tick()
+    assert s.verb("retry", jobs=["failed"]).data["jobs"] == ["m001/qsub.0"]
+    assert s.verb("release", jobs=["held"]).status == 202
+    assert s.verb("kill", jobs=["m002/qsub.2"]).status == 202
+    s.tick()
+    assert s.world.last_words()["m002/qsub.2"] == "killed"
+    assert s.world.quelist()[-1].endswith("@http")
+    assert s.killed == []
+
+
+def test_the_whole_run_is_killed_only_where_that_was_said(serve: Callable[..., Served]) -> None:
+    s = serve(CHAIN)
+    assert s.verb("kill").status == 400
+    assert s.verb("kill", jobs=[]).status == 400
+    assert s.verb("kill", jobs=["a/0"], run=True).status == 400
+    assert (s.killed, s.ordered()) == ([], [])
+    assert s.verb("kill", run=True, who="ann").status == 202
+    assert s.killed == [s.world.folder]
+
+
+@pytest.mark.parametrize(
+    ("verb", "body"),
+    [
+        ("retry", {}),
+        ("hold", {"run": True}),
+        ("retry", {"jobs": ["a/qsub.0"]}),  # it did not fail
+        ("hold", {"jobs": ["nobody"]}),
+        ("hold", {"jobs": ["../../etc/passwd"]}),
+        ("stop", {"jobs": ["a/qsub.0"]}),
+        ("stop", {"values": {"maxqsub": 1}}),
+        ("limit", {}),
+        ("limit", {"values": {"maxqsub": 0}}),
+        ("limit", {"values": {"maxqsub": "many"}}),
+        ("limit", {"values": {"maxqsub": [1]}}),
+        ("switchq", {"run": True}),
+        ("switchq", {"run": True, "values": {"queue": "a b; rm"}}),
+        ("stop", {"who": "x" * 41}),
+        ("stop", {"shell": "rm"}),
+        ("kill", {"run": "yes"}),
+        ("kill", {"run": 1}),
+        ("stop", []),
+    ],
+)
+def test_orders_that_make_no_sense_change_nothing(
+    serve: Callable[..., Served], verb: str, body: Any
+) -> None:
+    s = serve(CHAIN)
+    s.tick()
+    kind = {"Content_Type": "application/json"}
+    got = s.ask("POST", f"/api/verbs/{verb}", json.dumps(body), **s.owner, **kind)
+    assert got.status == 400, got.text
+    assert str(s.world.folder.parent) not in got.text
+    assert s.ordered() == []
+
+
+def test_the_actions_of_pybatch(serve: Callable[..., Served]) -> None:
+    s = serve(CHAIN, ("a/qsub.0", FakeJob(seconds=1000)))
+    s.tick()
+    s.tick()  # now it is seen to run: nothing that could be moved
+    assert s.process("STOP").text == "submission stops, what is in the queue goes on\n"
+    assert s.process("RESUME").text == "submission goes on\n"
+    assert s.process("SWITCHQ", QUEUE="long").text == "pending and future jobs go to long\n"
+    assert s.process("CHANGEMAXJ", MAXJOBS="9").text == "at most 9 jobs in the queue\n"
+    checked = s.process("CHECK", who="ann")
+    assert checked.text == "1 in the queue (1 running); 1 started, 2 waiting\n"
+    assert s.ordered() == [
+        ("stop", (), {}, "http"),
+        ("resume", (), {}, "http"),
+        ("switchq", (), {"queue": "long"}, "http"),
+        ("limit", (), {"maxqsub": "9"}, "http"),
+        ("check", (), {}, "ann"),
+    ]
+    s.tick()
+    assert s.monitor.limits.maxqsub == 9
+    assert s.monitor.run.moved == {"": "long"}
+    assert s.process("KILL").text == "the monitor and all jobs are being killed\n"
+    assert s.killed == [s.world.folder]
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "code"),
+    [
+        ("KIL", {}, 400),
+        ("", {}, 400),
+        ("SWITCHQ", {}, 400),
+        ("SWITCHQ", {"QUEUE": "$(id)"}, 400),
+        ("CHANGEMAXJ", {}, 400),
+        ("CHANGEMAXJ", {"MAXJOBS": "-1"}, 400),
+        ("KILL", {"token": ""}, 403),
+        ("KILL", {"token": "x" * 32}, 403),
+        ("KILL", {f"field{n}": "x" for n in range(30)}, 400),
+    ],
+)
+def test_actions_that_make_no_sense(
+    serve: Callable[..., Served], action: str, fields: dict[str, str], code: int
+) -> None:
+    s = serve(CHAIN)
+    assert s.process(action, **fields).status == code
+    assert (s.ordered(), s.killed) == ([], [])
+
+
+def test_the_token_of_a_form_may_stand_in_the_header(serve: Callable[..., Served]) -> None:
+    s = serve(CHAIN)
+    kind = {"Content_Type": "application/x-www-form-urlencoded"}
+    assert s.ask("POST", "/process", "action=STOP", **s.owner, **kind).status == 200
+    assert s.ask("POST", "/process", "action=STOP", **s.reader, **kind).status == 403
+    assert s.process("STOP", token=s.facts["read_only_token"]).status == 403
+    assert len(s.ordered()) == 1
+
+
+# --- attacks --------------------------------------------------------------------------------------
+
+WRONG: dict[str, dict[str, str]] = {
+    "no token": {"Authorization": ""},
+    "wrong token": {"Authorization": "Bearer " + "x" * 32},
+    "token that is no text": {"Authorization": "Bearer \xff\xfe"},
+    "other scheme": {"Authorization": "Basic eDp5"},
+    "no host": {"Host": ""},
+    "wrong host": {"Host": "evil.example"},
+    "DNS rebinding": {"Host": "evil.example:{port}"},
+    "host without port": {"Host": "127.0.0.1"},
+    "other port": {"Host": "127.0.0.1:1"},
+    "any address": {"Host": "0.0.0.0:{port}"},
+    "foreign origin": {"Origin": "http://evil.example"},
+    "origin of a sandbox": {"Origin": "null"},
+    "origin of another port": {"Origin": "http://127.0.0.1:1"},
+    "origin by another name": {"Origin": "http://localhost:{port}"},
+}
+
+
+@pytest.mark.parametrize("attack", WRONG)
+def test_no_request_comes_through_with_wrong_headers(
+    serve: Callable[..., Served], attack: str
+) -> None:
+    s = serve(CHAIN)
+    wrong = {k: v.format(port=s.port) for k, v in WRONG[attack].items()}
+    kind = {"Content_Type": "application/json"}
+    for path in ("/api/status", "/api/jobs/a/qsub.0", "/api/events", "/api/openapi.json", "/x"):
+        got = s.ask("GET", path, **(s.owner | wrong))
+        assert 400 <= got.status < 500, (path, got)
+        assert "counts" not in got.text
+    for path, body in (("/api/verbs/stop", "{}"), ("/api/verbs/kill", '{"run": true}')):
+        got = s.ask("POST", path, body, **(s.owner | kind | wrong))
+        assert 400 <= got.status < 500, (path, got)
+    assert (s.ordered(), s.killed) == ([], [])
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}])
+def test_a_form_of_a_foreign_page_has_no_effect_even_with_the_token(
+    serve: Callable[..., Served], headers: dict[str, str]
+) -> None:
+    s = serve(CHAIN)
+    form = urlencode({"action": "KILL", "token": s.facts["token"]})
+    kind = {"Content_Type": "application/x-www-form-urlencoded"}
+    assert s.ask("POST", "/process", form, **kind, **headers).status == 403
+    for kind in ({"Content_Type": "text/plain"}, {"Content_Type": "multipart/form-data"}, {}):
+        got = s.ask("POST", "/api/verbs/stop", "{}", **s.owner, **kind)
+        assert got.status == 415
+    assert (s.ordered(), s.killed) == ([], [])
+
+
+def test_two_hosts_are_none(serve: Callable[..., Served]) -> None:
+    s = serve(CHAIN)
+    head = f"GET /api/status HTTP/1.1\r\nHost: localhost:{s.port}\r\nHost: evil.example\r\n"
+    assert _raw(s, f"{head}Authorization: Bearer {s.facts['token']}\r\n\r\n".encode())[9:10] == b"4"
+
+
+def test_the_same_host_by_its_name_and_its_own_origin_come_through(
+    serve: Callable[..., Served],
+) -> None:
+    s = serve(CHAIN)
+    host = f"localhost:{s.port}"
+    assert s.ask("GET", "/api/status", **s.owner, Host=host).status == 200
+    assert s.ask("GET", "/api/status", **s.owner, Host=host, Origin=f"http://{host}").status == 200
+
+
+def test_a_reader_reads_and_changes_nothing(serve: Callable[..., Served]) -> None:
+    s = serve(CHAIN)
+    assert s.ask("GET", "/api/status", **s.reader).status == 200
+    kind = {"Content_Type": "application/json"}
+    for verb in ("stop", "kill", "nothing"):
+        got = s.ask("POST", f"/api/verbs/{verb}", '{"run": true}', **s.reader, **kind)
+        assert got.status == 403
+    assert (s.ordered(), s.killed) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../run.json",
+        "..%2f..%2f..%2fetc%2fpasswd",
+        "%2e%2e/%2e%2e/etc/passwd",
+        "/etc/passwd",
+        "a/../../.jobauto/http.json",
+        ".jobauto/http.json",
+        "a/qsub.0%00",
+        "a/qsub.dependency.0",
+    ],
+)
+def test_a_name_is_never_a_path(serve: Callable[..., Served], path: str) -> None:
+    s = serve(CHAIN)
+    got = s.get(f"/api/jobs/{path}")
+    assert got.status == 404
+    assert s.facts["token"] not in got.text
+    assert "root:" not in got.text
+
+
+def test_huge_bodies_are_refused_before_they_are_read(serve: Callable[..., Served]) -> None:
+    s = serve(CHAIN)
+    kind = {"Content_Type": "application/json"}
+    for length in ("70000", "99999999999999999999", "-1", "x"):
+        got = _raw(s, _head(s, f"Content-Length: {length}"))
+        assert got[9:10] == b"4", (length, got)
+    assert s.ask("POST", "/api/verbs/stop", " " * 65537, **s.owner, **kind).status == 413
+    chunk = b"fff0\r\n" + b" " * 0xFFF0 + b"\r\n"
+    got = _raw(s, _head(s, "Transfer-Encoding: chunked") + 3 * chunk)
+    assert got[9:12] == b"413"
+    assert s.ask("GET", "/api/status", **s.owner, Cookie="x" * 20_000).status == 431
+    assert s.ordered() == []
+
+
+def test_files_in_a_form_are_refused(serve: Callable[..., Served]) -> None:
+    s = serve(CHAIN)
+    part = 'Content-Disposition: form-data; name="action"; filename="x"\r\n\r\nKILL'
+    body = f"--b\r\n{part}\r\n--b--\r\n"
+    kind = {"Content_Type": "multipart/form-data; boundary=b"}
+    assert s.ask("POST", "/process", body, **s.owner, **kind).status == 400
+    assert s.killed == []
+
+
+def _head(s: Served, *more: str) -> bytes:
+    lines = [
+        "POST /api/verbs/stop HTTP/1.1",
+        f"Host: 127.0.0.1:{s.port}",
+        f"Authorization: Bearer {s.facts['token']}",
+        "Content-Type: application/json",
+        *more,
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
+def _raw(s: Served, data: bytes, seconds: float = 10) -> bytes:
+    """Send these bytes; what came back until the server closed."""
+    with socket.create_connection(("127.0.0.1", s.port), timeout=seconds) as link:
+        with suppress(ConnectionError):
+            link.sendall(data)
+        got = b""
+        with suppress(ConnectionError):
+            while chunk := link.recv(65536):
+                got += chunk
+                if b"\r\n\r\n" in got and b"HTTP/1.1 2" in got:
+                    break
+        return got
+
+
+@pytest.mark.parametrize(
+    "half",
+    ["", "GET /api/status HT", "body"],
+    ids=["says nothing", "half a head", "half a body"],
+)
+def test_a_slow_client_is_let_go(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, half: str
+) -> None:
+    monkeypatch.setattr(listening, "PATIENCE", 0.3)
+    monkeypatch.setattr(guards, "PATIENCE", 0.3)
+    s = serve(CHAIN)
+    data = _head(s, "Content-Length: 10") + b"{" if half == "body" else half.encode()
+    begun = time.monotonic()
+    assert b" 408 " in _raw(s, data)
+    assert time.monotonic() - begun < 5
+    assert s.ordered() == []
+
+
+def test_a_flood_without_a_token_does_not_lock_the_owner_out(serve: Callable[..., Served]) -> None:
+    s = serve(CHAIN)
+    codes = {s.ask("GET", "/api/status").status for _ in range(40)}
+    assert codes == {401, 429}
+    assert s.get("/api/status").status == 200
+
+
+def test_an_owner_is_slowed_down_too(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guards, "KNOWN", (1.0, 5.0))
+    s = serve(CHAIN)
+    assert [s.get("/api/status").status for _ in range(8)].count(429) >= 2
+
+
+def test_connections_are_bounded(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "CONNECTIONS", 5)
+    s = serve(CHAIN)
+    links = [socket.create_connection(("127.0.0.1", s.port), timeout=10) for _ in range(8)]
+    try:
+        time.sleep(0.2)
+        gone = 0
+        for link in links:
+            link.settimeout(0.1)
+            try:
+                gone += link.recv(1) == b""
+            except TimeoutError:
+                pass
+            except ConnectionError:
+                gone += 1
+        assert gone == 3
+    finally:
+        for link in links:
+            link.close()
+
+
+def test_every_answer_forbids_to_keep_and_to_frame_it(serve: Callable[..., Served]) -> None:
+    s = serve(CHAIN)
+    for got in (s.get("/api/status"), s.get("/x"), s.ask("GET", "/"), s.process("STOP")):
+        headers = {name.lower(): text for name, text in got.headers.items()}
+        assert headers["cache-control"] == "no-store"
+        assert headers["content-security-policy"].startswith("default-src 'none'")
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "server" not in headers
+
+
+def test_a_fault_of_ours_says_nothing_of_us(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    s = serve(CHAIN)
+
+    def fault(_at: object) -> None:
+        raise RuntimeError("/home/secret")
+
+    monkeypatch.setattr("jobauto.web.answers.overview", fault)
+    got = s.get("/api/status")
+    assert (got.status, got.data) == (500, {"error": "a fault of ours; see jobmon.log"})
+    assert "/home/secret" in caplog.text
+
+
+# --- the file, the port, the end ------------------------------------------------------------------
+
+
+def test_port_and_tokens_are_for_the_person_alone_and_end_with_the_run(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = world(CHAIN)
+    file = w.run.private / "http.json"
+    with serving(w, monkeypatch) as s:
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert sorted(s.facts) == ["port", "read_only_token", "token", "url"]
+        assert s.facts["token"] != s.facts["read_only_token"]
+        with serving(w, monkeypatch) as other:
+            assert other.port != s.port
+    assert not file.exists()
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", s.port))
+
+
+def test_a_port_that_cannot_be_had_is_a_warning(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    w = world(CHAIN)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with server.serving(w.monitor(), port) as board:
+            assert board is None
+        assert f"no HTTP: port {port}: Address already in use" in caplog.text
+    assert not (w.run.private / "http.json").exists()
+
+
+# --- events, and clients that do not read ---------------------------------------------------------
+
+
+def _follow(s: Served) -> http.client.HTTPResponse:
+    link = http.client.HTTPConnection("127.0.0.1", s.port, timeout=10)
+    headers = {name.replace("_", "-"): text for name, text in s.reader.items()}
+    link.request("GET", "/api/events", headers=headers)
+    got = link.getresponse()
+    assert got.status == 200
+    assert got.readline() == b": following\r\n"
+    return got
+
+
+def _event(stream: http.client.HTTPResponse) -> dict[str, Any]:
+    while True:
+        line = stream.readline()
+        assert line, "the stream ended"
+        if line.startswith(b"data: "):
+            return dict(json.loads(line[6:]))
+
+
+def test_an_event_for_each_tick_that_changed_something(serve: Callable[..., Served]) -> None:
+    s = serve(CHAIN, ("a/qsub.0", FakeJob(seconds=55)))
+    stream = _follow(s)
+    s.tick()
+    s.tick()
+    first = _event(stream)
+    assert first["changed"] == {"a/qsub.0": "started"}
+    assert first["counts"] == {"started": 1, "waiting": 2}
+    for _ in range(10):
+        s.tick()
+    seen = [_event(stream)["changed"] for _ in range(3)]
+    assert {"a/qsub.0": "finished", "a/qsub.1": "started"} in seen
+
+
+def test_clients_that_follow_are_bounded_and_leave(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "CLIENTS", 2)
+    s = serve(CHAIN)
+    first, second = _follow(s), _follow(s)
+    assert s.ask("GET", "/api/events", **s.owner).status == 429
+    first.close()
+    end = time.monotonic() + 10
+    while s.ask("GET", "/api/status", **s.owner).status == 200 and time.monotonic() < end:
+        try:
+            _follow(s).close()
+            break
+        except AssertionError:
+            time.sleep(0.2)
+    else:
+        pytest.fail("the place was not given back")
+    second.close()
+
+
+def test_a_client_that_never_reads_delays_no_tick(serve: Callable[..., Served]) -> None:
+    """Twenty ticks of 3000 jobs, with and without clients that ask for much and read nothing."""
+    tree = folders(1000)
+    s = serve(tree, maxqsub=50)
+    s.tick()
+
+    def ticks() -> float:
+        begun = time.monotonic()
+        for _ in range(10):
+            s.tick(0.1)
+        return time.monotonic() - begun
+
+    alone = ticks()
+    links = []
+    for path in ["/api/events"] * 8 + ["/api/jobs?limit=1000"] * 20:
+        link = socket.socket()
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        link.connect(("127.0.0.1", s.port))
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n"
+        link.sendall(f"{head}Authorization: Bearer {s.facts['token']}\r\n\r\n".encode())
+        links.append(link)
+    time.sleep(1.0)
+    watched = ticks()
+    for link in links:
+        link.close()
+    assert watched < 2 * alone + 1.0, (alone, watched)
+    assert s.get("/api/status").status == 200
+
+
+def test_a_run_is_served_from_its_first_tick_to_its_end(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = world(CHAIN)
+    asked = []
+    with serving(w, monkeypatch) as s:
+
+        def show(monitor: Monitor, link: Link) -> None:
+            s.board.publish(monitor, link)
+            asked.append(s.get("/api/status").data["progress"]["done"])
+
+        w.clock.elapsed = lambda: w.clock.now()  # type: ignore[method-assign]
+        assert loop(s.monitor, w.clock.sleep, show) == 0
+        follower = _follow(s)
+    assert follower.read() is not None
+    assert asked[0] == 0
+    assert asked[-1] == 3
+    assert not [thread for thread in threading.enumerate() if thread.name == "http"]
+
+
+def test_a_fault_in_the_snapshot_does_not_end_the_run(
+    serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    s = serve(CHAIN)
+
+    def fault(*_: object) -> None:
+        raise KeyError("a/qsub.0")
+
+    monkeypatch.setattr("jobauto.web.snapshot.take", fault)
+    s.tick()
+    assert s.get("/api/status").data["tick"] == 0
+    assert "no new snapshot" in caplog.text
+
+
+def test_a_snapshot_is_what_status_reads_from_the_files(serve: Callable[..., Served]) -> None:
+    s = serve(folders(4), ("m001/qsub.1", BAD), maxqsub=3)
+    for _ in range(20):
+        s.tick()
+        told, read = s.board.now.status, status(s.world.folder)
+        blocked = {n for n, state in read.states.items() if state is State.BLOCKED}
+        assert {n: x for n, x in told.states.items() if n not in blocked} == {
+            n: x for n, x in read.states.items() if n not in blocked
+        }
