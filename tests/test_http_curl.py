@@ -18,6 +18,12 @@ pytestmark = pytest.mark.parametrize("place", ["local"], indirect=True)
 SLEEP = 3571  # seconds; nobody else sleeps so long
 
 
+@pytest.fixture
+def need_curl() -> None:
+    if not shutil.which("curl"):
+        cannot("there is no curl")
+
+
 def facts(run: Path) -> dict[str, str]:
     return dict(json.loads((run / ".jobauto" / "http.json").read_text()))
 
@@ -43,9 +49,8 @@ def started(run: Path) -> int:
     return sum(line[-1:] == ["started"] for line in words(run).values())
 
 
+@pytest.mark.usefixtures("need_curl")
 def test_every_action_of_pybatch_by_curl(place: Place, tmp_path: Path) -> None:
-    if not shutil.which("curl"):
-        cannot("there is no curl")
     ldir = tmp_path / "L"
     sleepers(ldir / "init", 5, SLEEP)
     process = place.start(ldir, "--maxqsub", "1")
@@ -79,6 +84,7 @@ def test_every_action_of_pybatch_by_curl(place: Place, tmp_path: Path) -> None:
     assert not (run / ".jobauto" / "http.json").exists()
 
 
+@pytest.mark.usefixtures("need_curl")
 def test_the_commands_of_the_readme(place: Place, tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text().split("**Steer it by HTTP**")[1]
     script = text.split("```sh\n")[1].split("```")[0].replace("cd si/20261120_231500\n", "")
