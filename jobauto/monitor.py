@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from jobauto import orders, quoting
 from jobauto.asking import Asking
 from jobauto.clock import Clock
+from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.host import Host
 from jobauto.judge import Judge, Patience, Verdict
@@ -110,7 +111,10 @@ class Monitor:
     def notice(self) -> None:
         """Take over what a person changed in the run folder, and obey orders."""
         for path, order in orders.waiting(self.run.private):
-            self.obeying.obey(order, self.seen)
+            try:
+                self.obeying.obey(order, self.seen)
+            except (UserError, ValueError, KeyError) as error:  # not written by a verb of ours
+                log.error("%s: cannot be obeyed: %s", path, quoting.shown(str(error)))
             self.ledger.save(self.clock.date())
             path.unlink()
         self.queue(self.noticing.look())

@@ -5,6 +5,7 @@ Doing an order twice is doing it once. An order that needs the remote and could 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -99,7 +100,8 @@ class Obeying:
         waits = [n for n in self._not_begun(order.jobs) if not self.graph.held(n)]
         for name in waits:
             job = self.graph.jobs[name]
-            (self.run.folder / job.dependency).rename(self.run.folder / job.held)
+            with contextlib.suppress(FileNotFoundError):  # a person was quicker
+                (self.run.folder / job.dependency).rename(self.run.folder / job.held)
         self.noticing.soon()
         self._steer("hold", queued, Steer.hold)
         return [*queued, *waits]
@@ -143,7 +145,8 @@ class Obeying:
 
         What the scheduler did not take after all is not submitted again.
         """
-        entries = [self.ledger.entries[name] for name in self.run.killed]
+        known = map(self.ledger.entries.get, self.run.killed)
+        entries = [entry for entry in known if entry]  # quelist may have been renamed
         for entry in entries:
             if entry.state is State.READY:
                 _, who = self.verdict(entry.job.name, "failed", "")

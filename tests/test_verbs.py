@@ -9,7 +9,7 @@ import pytest
 from fake import FakeJob
 from test_monitor import CHAIN, World, folders, world
 
-from jobauto import lock
+from jobauto import lock, orders
 from jobauto.actions import order as ordering
 from jobauto.actions.order import order
 from jobauto.actions.status import status
@@ -19,6 +19,7 @@ from jobauto.host import Runner
 from jobauto.loop import Link, what_is_wrong
 from jobauto.model import State
 from jobauto.monitor import Monitor
+from jobauto.orders import Order
 from jobauto.remote.steering import Steer
 
 __all__ = ["world"]  # a fixture
@@ -80,6 +81,42 @@ def test_stop_without_a_monitor_holds_for_the_next_one(world: Callable[..., Worl
     assert w.cluster.submitted() == []
     do(w, "resume")
     assert w.finish() == DONE
+
+
+def test_what_needs_no_remote_is_done_while_it_is_down(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w, _ = running(world)
+
+    def down(*_: object) -> None:
+        raise NoConnection("the network is down")
+
+    monkeypatch.setattr(ordering, "let_in", down)
+    do(w, "stop")
+    do(w, "limit", maxqsub="7")
+    do(w, "hold", "m000/1")
+    with pytest.raises(NoConnection):
+        do(w, "kill", "m000/0")
+    assert w.monitor().run.killed == {}
+
+
+def test_an_order_that_no_verb_of_ours_wrote_is_told_and_dropped(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    w = world(CHAIN)
+    for verb in ("limit", "switchq"):
+        orders.give(w.run.private, Order(verb, (), "me", DATE, {"maxqsub": "many"}))
+    assert w.finish() == DONE
+    assert caplog.text.count("cannot be obeyed") == 2
+
+
+def test_a_killed_job_of_a_quelist_that_was_renamed_is_forgotten(
+    world: Callable[..., World],
+) -> None:
+    w, _ = running(world)
+    w.run.killed["gone/qsub.0"] = "me"
+    w.run.save()
+    w.monitor().tick()
 
 
 def test_limits_change_at_once_and_are_remembered(world: Callable[..., World]) -> None:

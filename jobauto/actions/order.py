@@ -106,8 +106,9 @@ def _here(run: Run, given: Order, clock: Clock, runner: Runner) -> list[str]:
         host = host_of(run, runner, run.mirrored)
         monitor = prepare(run, chosen, host, clock)
         monitor.graph.set_done(monitor.ledger.done())
+        concerned = given.jobs or (monitor.ledger.entries if given.verb == "switchq" else ())
         try:
-            if any(e.job.name in given.jobs or not given.jobs for e in monitor.ledger.in_flight()):
+            if any(e.job.name in concerned for e in monitor.ledger.in_flight()):
                 let_in(host, runner)
             done = monitor.obeying.obey(given, monitor.seen)
         finally:
