@@ -10,7 +10,7 @@ TESTS=$HERE/../tests
 # installed: what runs is a copy, so that the lab's user need not be able to read the checkout.
 installed() {
     mkdir -p "$FAKE/lib.new/accents" "$FAKE/lib.new/jobauto"
-    cp "$TESTS"/fakecluster.py "$TESTS"/fakeprogram.py "$TESTS"/fakeserver.py "$FAKE/lib.new"
+    cp "$TESTS"/fakebooks.py "$TESTS"/fakecluster.py "$TESTS"/fakeprogram.py "$TESTS"/fakeserver.py "$FAKE/lib.new"
     cp "$TESTS"/accents/*.py "$FAKE/lib.new/accents"
     cp "$HERE/../jobauto/__init__.py" "$HERE/../jobauto/model.py" "$FAKE/lib.new/jobauto"
     chmod 755 "$FAKE/lib.new/fakeprogram.py"

@@ -69,6 +69,12 @@ def fake(host: str) -> FakeCluster:
     return open_cluster(LAB / "fake" / host, "hpc")
 
 
+def taken(host: str, folder: Path) -> Counter[str]:
+    """How often the books of a fake cluster have each job below `folder`."""
+    jobs = ((Path(job.folder), job.name) for job in fake(host).books.all())
+    return Counter(f"{at.relative_to(folder)}/{name}" for at, name in jobs if folder in at.parents)
+
+
 def next_number(scheduler: str) -> int:
     """Takes and gives the number of one small job: jobs are numbered one by one."""
     if scheduler in FAKES:

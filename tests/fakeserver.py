@@ -24,7 +24,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from accents.base import Accent, Job, Said, Unreachable
-from fakecluster import Books, Dispatcher, FakeCluster, Switches, Work
+from fakebooks import Books, Work
+from fakecluster import Dispatcher, FakeCluster, Switches
 
 #: accent to its module, its class and the queues of its cluster; `*`: any name is one
 ACCENTS = {

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from accents.base import Job, Refused, Unreachable
-from fakecluster import Books, Dispatcher, FakeCluster, Work
+from fakebooks import Books, Work
+from fakecluster import Dispatcher, FakeCluster
 from places import wait_for
 
 from jobauto.model import Queued
@@ -248,7 +249,13 @@ def test_programs_and_dispatcher_as_real_processes(tmp_path: Path) -> None:
     lib, bin = tmp_path / "lib", tmp_path / "pbs/bin"
     for folder in (lib / "accents", lib / "jobauto", tmp_path / "pbs"):
         folder.mkdir(parents=True)
-    for name in ("fakecluster.py", "fakeprogram.py", "fakeserver.py", "accents/base.py"):
+    for name in (
+        "fakebooks.py",
+        "fakecluster.py",
+        "fakeprogram.py",
+        "fakeserver.py",
+        "accents/base.py",
+    ):
         (lib / name).write_bytes((tests / name).read_bytes())
     (lib / "fakeprogram.py").chmod(0o755)
     (lib / "jobauto/model.py").write_bytes((tests.parent / "jobauto/model.py").read_bytes())
