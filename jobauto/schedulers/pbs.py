@@ -126,7 +126,7 @@ class PBS(Dialect):
         r"(?:can ?not|couldn.t|could not|unable to) (?:connect|communicate|establish)"
         r"|communication failure|connection (?:refused|reset|table full)|No free connections"
         r"|tim(?:ed|e) ?out|End of File|protocol error|\bsocket\b|Broken pipe|No route to host"
-        r"|System error|internal error|Server busy|(?:Invalid|Expired) credential"
+        r"|background qsub|System error|internal error|Server busy|(?:Invalid|Expired) credential"
         r"|unable to authenticate|Server returned error|Error \(\d|Failed to save job"
         r"|Retry to submit",
         re.IGNORECASE,
