@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from jobauto.actions.status import Status
 from jobauto.actions.why import find
-from jobauto.ledger import files
-from jobauto.quoting import shown, word
+from jobauto.ledger import attempts, files
+from jobauto.quoting import shown
 
 
 def of_run(status: Status, lines: int) -> list[str]:
@@ -18,11 +18,8 @@ def of_run(status: Status, lines: int) -> list[str]:
 def of_job(status: Status, name: str) -> list[str]:
     """The lines of qsub.log about a job, and its line in quelist; UserError if it is unknown."""
     name = find(status, name)
-    path = status.run.folder / "qsub.log"
-    text = files.read(path) if path.exists() else ""
-    mine = f" {word(name)} "
-    # DATE WHAT NAME NUMBER ...
-    found = [line for line in text.splitlines() if line[15:].find(mine) in range(1, 12)]
+    logged = attempts.lines(status.run.folder / "qsub.log")
+    found = [line.text(date).rstrip("\n") for date, line in logged if line.name == name]
     entry = status.entries.get(name)
     said = [f"quelist: {' '.join(map(str, entry.words)) or 'no word yet'}"] if entry else []
     return [*map(shown, found), *said]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,28 +73,38 @@ def _last_byte(descriptor: int) -> bytes:
     return os.pread(descriptor, 1, os.fstat(descriptor).st_size - 1)
 
 
-def read(path: Path) -> dict[str, Tried]:
-    """The last attempt of each job. Lines cut short by a crash are passed over."""
-    tried: dict[str, Tried] = {}
+def lines(path: Path) -> Iterator[tuple[str, Line]]:
+    """The lines of qsub.log with their dates. Those cut short by a crash are passed over."""
     if not path.exists():
-        return tried
+        return
     *whole, _cut = files.read(path).split("\n")
-    for line in whole:
-        if line.endswith(_TORN) or not _DATED.match(line):
+    for text in whole:
+        if text.endswith(_TORN) or not _DATED.match(text):
             continue
         try:
-            date, what, name, number, *pairs = quoting.words(line)
+            date, what, name, number, *pairs = quoting.words(text)
             if what in _KNOWN:
                 Job.from_name(name)
-                _note(tried, date, what, name, int(number), dict(p.split("=", 1) for p in pairs))
+                yield date, Line(what, name, int(number), tuple(map(_pair, pairs)))
         except ValueError:  # not ours: a person's note, or damage; claims on the remote still guard
             continue
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, value = text.split("=", 1)
+    return key, value
+
+
+def read(path: Path) -> dict[str, Tried]:
+    """The last attempt of each job."""
+    tried: dict[str, Tried] = {}
+    for date, line in lines(path):
+        _note(tried, date, line)
     return tried
 
 
-def _note(
-    tried: dict[str, Tried], date: str, what: str, name: str, number: int, pairs: dict[str, str]
-) -> None:
+def _note(tried: dict[str, Tried], date: str, line: Line) -> None:
+    what, name, number, pairs = line.what, line.name, line.number, dict(line.pairs)
     if what == "intent":
         if "token" in pairs and (name not in tried or tried[name].number < number):
             tried[name] = Tried(number, pairs["token"])

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobauto import quoting
-from jobauto.ledger import Entry, files
-from jobauto.ledger.attempts import SETTLED
-from jobauto.model import Job
+from jobauto.ledger import Entry
+from jobauto.ledger.attempts import SETTLED, lines
 from jobauto.report.times import known
 
 
@@ -39,18 +37,11 @@ class Try:
 
 
 def logged(path: Path) -> dict[str, list[Try]]:
-    """What qsub.log tells, by job. Lines that are not ours, or were cut short, are passed over."""
+    """What qsub.log tells, by job."""
     tries: dict[str, dict[int, Try]] = {}
-    if not path.exists():
-        return {}
-    for line in files.read(path).split("\n")[:-1]:
-        try:
-            date, what, name, number, *pairs = quoting.words(line)
-            Job.from_name(name)
-            values = dict(pair.split("=", 1) for pair in pairs)
-            _note(tries.setdefault(name, {}), known(date), what, int(number), values)
-        except ValueError:
-            continue
+    for date, line in lines(path):
+        of_job = tries.setdefault(line.name, {})
+        _note(of_job, known(date), line.what, line.number, dict(line.pairs))
     return {name: list(numbered.values()) for name, numbered in tries.items() if numbered}
 
 
