@@ -241,11 +241,16 @@ def _check_environment() -> None:
             raise UserError(f"unknown variable {name}", "environment", near(name, known))
 
 
-def _explained(error: ValidationError, given: dict[str, Any], files: list[Path]) -> UserError:
+def refused(error: ValidationError) -> tuple[str, str]:
+    """The field of the first value that is wrong, and what is wrong with it."""
     first = error.errors()[0]
     name = str(first["loc"][0])
-    origin = next(_origins(name, given, files), None)
-    return UserError(f"{option(name)}: {first['msg']} (it was {first['input']!r})", origin)
+    return name, f"{option(name)}: {first['msg']} (it was {first['input']!r})"
+
+
+def _explained(error: ValidationError, given: dict[str, Any], files: list[Path]) -> UserError:
+    name, what = refused(error)
+    return UserError(what, next(_origins(name, given, files), None))
 
 
 def _origins(name: str, given: dict[str, Any], files: list[Path]) -> Iterator[str]:

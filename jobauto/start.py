@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +13,8 @@ from jobauto.clock import Clock
 from jobauto.errors import NeedsLogin, NoConnection, RemoteError, UserError, raise_all
 from jobauto.host import Host, Runner, connect
 from jobauto.judge import Patience
-from jobauto.ledger import Ledger
+from jobauto.ledger import Ledger, ends
 from jobauto.limits import ErrorRate, Limits
-from jobauto.model import moment
 from jobauto.monitor import Monitor
 from jobauto.noticing import Noticing
 from jobauto.remote import probe
@@ -169,11 +167,8 @@ def _settled(ledger: Ledger, name: str) -> bool:
 def _error_rate(chosen: Settings, ledger: Ledger) -> ErrorRate:
     """With the jobs that ended before, so that a pause outlives the monitor."""
     rate = ErrorRate(chosen.max_error_percent, chosen.error_window, chosen.error_pause)
-    words = [word for entry in ledger.entries.values() for word in entry.words]
-    ends = [w for w in words if w.what in ("finished", "failed")]
-    for word in sorted(ends, key=lambda w: w.date):
-        with contextlib.suppress(ValueError):  # a date such as 20269999_000000, by hand
-            rate.note(moment(word.date), word.what == "failed")
+    for when, failed in ends(ledger.entries.values()):
+        rate.note(when, failed)
     return rate
 
 

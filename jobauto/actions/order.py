@@ -22,7 +22,7 @@ from jobauto.quoting import shown
 from jobauto.resources import Inexpressible, parse
 from jobauto.run import Run
 from jobauto.schedulers import DIALECTS
-from jobauto.settings import WEEK
+from jobauto.settings import WEEK, refused
 from jobauto.start import host_of, let_in, prepare, read_options
 
 _OPEN = frozenset(state for state in State if not state.final)
@@ -128,10 +128,7 @@ def _checked(run: Run, verb: str, values: Mapping[str, str] | None) -> dict[str,
         elif verb == "switchq":
             DIALECTS[run.scheduler].options(parse({"queue": given.get("queue", "")}))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(
-            f"--{first['loc'][0]}: {first['msg']} (it was {first['input']!r})"
-        ) from None
+        raise UserError(refused(error)[1]) from None
     except Inexpressible as error:
         raise UserError(f"{run.scheduler} cannot express queue: {error.why}") from None
     except ValueError as error:

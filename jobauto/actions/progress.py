@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 
 from jobauto.actions.status import Status
-from jobauto.model import State, moment, stamp
+from jobauto.ledger import ends
+from jobauto.model import State, stamp
 
 RECENT = 100  # ends of jobs that tell the rate
 ENOUGH = 3  # fewer tell nothing
@@ -35,20 +35,9 @@ def progress(status: Status, now: float) -> Progress:
     states = status.states.values()
     total, done = len(states), sum(state.final for state in states)
     left = total - done - sum(state in _STUCK for state in states)
-    ends = sorted(_ends(status))[-RECENT:]
-    if len(ends) < ENOUGH or now <= ends[0]:
+    lately = [when for when, _ in ends(status.entries.values())[-RECENT:]]
+    if len(lately) < ENOUGH or now <= lately[0]:
         return Progress(total, done, left)
-    rate = 3600 * len(ends) / (now - ends[0])
+    rate = 3600 * len(lately) / (now - lately[0])
     end = stamp(now + 3600 * left / rate) if left and status.monitor else None
     return Progress(total, done, left, rate, end)
-
-
-def _ends(status: Status) -> list[float]:
-    """When jobs ended that ran."""
-    found = []
-    for entry in status.entries.values():
-        for word in entry.words:
-            if word.what in ("finished", "failed"):
-                with contextlib.suppress(ValueError):  # a date by hand
-                    found.append(moment(word.date))
-    return found

@@ -15,13 +15,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from jobauto import lock, registry
+from jobauto import registry
 from jobauto.actions import log
 from jobauto.actions.progress import progress
 from jobauto.actions.status import Status, status
 from jobauto.cli import show
 from jobauto.clock import Clock
-from jobauto.errors import DONE, SOME_FAILED, UserError
+from jobauto.errors import DONE, UserError
 from jobauto.quoting import shown
 from jobauto.run import runs_in
 
@@ -45,15 +45,15 @@ def watch(
                 live.console.print(escape(f"{clock.date()} {text}"))
             last = text
             if found.monitor is None:
-                return SOME_FAILED if any(s.bad for s in found.states.values()) else DONE
+                return show.exit_code(found)
             wait(PACE)
 
 
 def _table(found: Status, clock: Clock) -> Group:
     far = progress(found, clock.now())
     table = Table("state", "jobs", box=None, pad_edge=False)
-    for state, number in sorted(found.counts().items(), key=lambda pair: -pair[0].order):
-        table.add_row(Text(state.word, show.STYLE.get(state, "")), str(number))
+    for word, number, _meaning in show.rows(found):
+        table.add_row(word, number)
     bar = ProgressBar(total=max(1, far.total), completed=far.done, width=60)
     conditions = [Text(shown(str(c)), "bold yellow") for c in found.conditions]
     place = Text(show.short(found.run.folder), "bold")
@@ -79,8 +79,7 @@ def print_runs(arguments: argparse.Namespace, console: Console) -> int:
         except UserError as error:
             table.add_row(show.short(folder), Text(error.what, "red"), "")
             continue
-        watcher = lock.watcher(found.run.private)
-        table.add_row(show.short(folder), show.summary(found.counts()), str(watcher or "-"))
+        table.add_row(show.short(folder), show.summary(found.counts()), str(found.monitor or "-"))
     console.print(table if folders else "no runs")
     return DONE
 

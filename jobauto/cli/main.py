@@ -21,7 +21,7 @@ from jobauto.actions import status as statuses
 from jobauto.actions import why as reasons
 from jobauto.cli import looking, reporting, show
 from jobauto.clock import Clock
-from jobauto.errors import BAD_USAGE, DONE, SOME_FAILED, JobautoError, UserError
+from jobauto.errors import BAD_USAGE, DONE, JobautoError, UserError
 from jobauto.host import Runner
 from jobauto.options import Parser, add_pairs
 from jobauto.quoting import shown
@@ -182,12 +182,11 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.watch:
         return looking.watch(folder, console, Clock())
     found = statuses.status(folder)
-    bad = any(state.bad for state in found.states.values())
     if arguments.json:
         print(json.dumps(statuses.as_data(found), indent=1))
     else:
         show.print_status(found, console, arguments.all)
-    return SOME_FAILED if bad else DONE
+    return show.exit_code(found)
 
 
 def why(arguments: argparse.Namespace, console: Console) -> int:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobauto.actions.status import Status, all_states, count
-from jobauto.errors import JobautoError
+from jobauto.errors import DONE, SOME_FAILED, JobautoError
 from jobauto.loop import Link, what_is_wrong
 from jobauto.model import State
 from jobauto.monitor import Monitor
@@ -160,11 +160,22 @@ def log_to_terminal(screen: Screen) -> None:
     logging.getLogger("jobauto").addHandler(_ToScreen(screen))
 
 
+def exit_code(status: Status) -> int:
+    """0 all finished or still going well, 1 something failed."""
+    return SOME_FAILED if any(state.bad for state in status.states.values()) else DONE
+
+
+def rows(status: Status) -> list[tuple[Text, str, str]]:
+    """State, number of jobs, and meaning: what is furthest first."""
+    counts = sorted(status.counts().items(), key=lambda pair: -pair[0].order)
+    return [(Text(s.word, STYLE.get(s, "")), str(number), s.sentence) for s, number in counts]
+
+
 def print_status(status: Status, console: Console, every: bool = False) -> None:
     """Counts, what is in the queue now, failures, and where to look."""
     table = Table("state", "jobs", "meaning", box=None, pad_edge=False)
-    for state, number in sorted(status.counts().items(), key=lambda p: -p[0].order):
-        table.add_row(Text(state.word, STYLE.get(state, "")), str(number), state.sentence)
+    for row in rows(status):
+        table.add_row(*row)
     console.print(table)
     for condition in status.conditions:
         console.print(f"\n[bold yellow]{escape(shown(str(condition)))}")

@@ -9,6 +9,7 @@ have edited it (also while the monitor runs).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from jobauto.ledger import attempts, files
 from jobauto.ledger.attempts import Line, Tried
 from jobauto.ledger.quelist import MEANING, Word
 from jobauto.ledger.quelist_file import QuelistFile, Words
-from jobauto.model import Attempt, Job, State
+from jobauto.model import Attempt, Job, State, moment
 
 AUTO = "auto"
 
@@ -48,6 +49,17 @@ class Entry:
             if word.what == "retry":
                 count = count + 1 if word.detail == AUTO else 0
         return count
+
+
+def ends(entries: Iterable[Entry]) -> list[tuple[float, bool]]:
+    """When jobs that ran have ended (seconds since 1970), and whether they failed; oldest first."""
+    found = []
+    for entry in entries:
+        for word in entry.words:
+            if word.what in ("finished", "failed"):
+                with contextlib.suppress(ValueError):  # a date such as 20269999_000000, by hand
+                    found.append((moment(word.date), word.what == "failed"))
+    return sorted(found)
 
 
 class Ledger:
