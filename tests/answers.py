@@ -9,7 +9,7 @@ import contextlib
 import re
 import shlex
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -170,13 +170,11 @@ class Folder:
 
     def listing(self, *jobs: tuple[str, str, str]) -> str:
         """A listing in this accent, of (JOBID, code, token)."""
-        parts = self.told["listing"]
+        return filled(self.told["listing"], jobs)
 
-        def each(template: str) -> list[str]:
-            return [_fill(template, *job) for job in jobs]
-
-        head = parts.get("head", "").replace("{index}", "".join(each(parts.get("index", ""))))
-        return str(head + parts.get("between", "").join(each(parts["job"])) + parts.get("tail", ""))
+    def tokens(self, *jobs: tuple[str, str, str]) -> str:
+        """What is listed of their tokens, where the queue does not show them."""
+        return filled(self.told["tokens"], jobs)
 
     def taken(self, jobid: str) -> Said:
         """What is said when a job is taken, as this JOBID. (An array's may be told otherwise.)"""
@@ -189,5 +187,14 @@ class Folder:
         return re.sub(r"\d+", str(number), self.jobids[0], count=1)
 
 
-def _fill(template: str, jobid: str, code: str, token: str) -> str:
-    return template.replace("{jobid}", jobid).replace("{code}", code).replace("{token}", token)
+def filled(parts: Mapping[str, str], jobs: Sequence[tuple[str, str, str]]) -> str:
+    """The parts of a text around and for each of these jobs: (JOBID, code, token)."""
+
+    def each(template: str) -> list[str]:
+        return [
+            template.replace("{jobid}", jobid).replace("{code}", code).replace("{token}", token)
+            for jobid, code, token in jobs
+        ]
+
+    head = parts.get("head", "").replace("{index}", "".join(each(parts.get("index", ""))))
+    return head + parts.get("between", "").join(each(parts["job"])) + parts.get("tail", "")

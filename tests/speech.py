@@ -25,11 +25,7 @@ class Speech:
     def __init__(self, name: str) -> None:
         self.dialect = DIALECTS[name]
         folder = self._folder = Folder(RECORDED / name)
-        self._told = folder.told
-        self._first = folder.jobids[0]
-        self._listing = self._told["listing"]
-        self._tokens = self._told.get("tokens", {})
-        states = {kind: codes.split() for kind, codes in self._told["states"].items()}
+        states = {kind: codes.split() for kind, codes in folder.told["states"].items()}
         self._codes = {s: states[s.value][0] for s in Queued if states.get(s.value)}
         refusals = list(folder.expecting("refused"))
         self.limits, self.lost, self.never = (
@@ -44,7 +40,7 @@ class Speech:
         self._forgotten = next(answer for ending, answer in endings if not ending.known)
 
     def jobid(self, number: int) -> str:
-        return re.sub(r"\d+", str(number), self._first, count=1)
+        return self._folder.numbered(number)
 
     def taken(self, jobid: str) -> Reply:
         """A submission was accepted."""
@@ -57,12 +53,12 @@ class Speech:
 
     def queue(self, jobs: Iterable[tuple[str, str, str]]) -> Reply:
         """A listing of (JOBID, code, token)."""
-        return Reply(0, _filled(self._listing, list(jobs)))
+        return Reply(0, self._folder.listing(*jobs))
 
     def tokens(self, jobs: Iterable[tuple[str, str, str]]) -> Reply:
         """The tokens, where `queue` does not show them."""
         found = list(jobs)
-        return Reply(0, _filled(self._tokens, found)) if found else self.no_tokens[0]
+        return Reply(0, self._folder.tokens(*found)) if found else self.no_tokens[0]
 
     def ended(self, jobid: str, good: bool | None) -> Reply:
         """How a job ended; None: nobody remembers."""
@@ -107,14 +103,3 @@ def _shapes(name: str) -> dict[str, re.Pattern[str]]:
 
 def _reply(answer: Recorded, code: int | None = None) -> Reply:
     return Reply(code or answer.exit_code, answer.out, answer.err)
-
-
-def _filled(parts: dict[str, str], jobs: list[tuple[str, str, str]]) -> str:
-    def each(template: str) -> list[str]:
-        return [
-            template.replace("{jobid}", jobid).replace("{code}", code).replace("{token}", token)
-            for jobid, code, token in jobs
-        ]
-
-    head = parts.get("head", "").replace("{index}", "".join(each(parts.get("index", ""))))
-    return head + parts.get("between", "").join(each(parts["job"])) + parts.get("tail", "")
