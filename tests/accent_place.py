@@ -9,17 +9,16 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from accents.base import Accent, Refused, Unreachable
+from accents.base import Accent, Unreachable
 from accents.base import Job as Taken
+from smallcluster import SmallCluster
 
 from jobauto.judge import reason
-from jobauto.model import Attempt, Claim, InQueue, Job, Queued, Seen
+from jobauto.model import Attempt, Claim, InQueue, Job, Seen
 from jobauto.remote.framing import Answer, Request
 from jobauto.remote.observation import Observe, Suspect
 from jobauto.remote.submission import Submit
@@ -40,82 +39,6 @@ sys.exit(code)
 """
 
 
-@dataclass
-class Small:
-    """A cluster in memory, where jobs do only what a test tells them to."""
-
-    user: str
-    now: float = 1_800_000_000.0
-    server: str = "fakeserver"
-    down: bool = False
-    most: int = 1000
-    jobs: dict[int, Taken] = field(default_factory=dict)
-    commands: dict[int, str] = field(default_factory=dict)
-
-    def reach(self) -> None:
-        if self.down:
-            raise Unreachable
-
-    def submit(
-        self,
-        command: str,
-        *,
-        name: str,
-        folder: str,
-        out: str,
-        err: str,
-        queue: str = "",
-        held: bool = False,
-        variables: Mapping[str, str] | None = None,
-        facts: Mapping[str, str] | None = None,
-    ) -> Taken:
-        self.reach()
-        if len(self.queue()) >= self.most:
-            raise Refused("limit")
-        if queue == "none":
-            raise Refused("queue")
-        number, state = len(self.jobs) + 1, Queued.HELD if held else Queued.PENDING
-        job = Taken(
-            number, name, self.user, queue or "main", folder, self.now, dict(facts or {}), state
-        )
-        self.jobs[number], self.commands[number] = job, command
-        return job
-
-    def queue(self) -> list[Taken]:
-        self.reach()
-        return [job for job in self.jobs.values() if job.ended is None]
-
-    def find(self, number: int) -> Taken | None:
-        self.reach()
-        return self.jobs.get(number)
-
-    def kill(self, number: int) -> bool:
-        return self.end(number, why="cancelled")
-
-    def end(self, number: int, **how: Any) -> bool:
-        return self._change(number, ended=self.now, **how)
-
-    def hold(self, number: int) -> bool:
-        return self._change(number, state=Queued.HELD)
-
-    def release(self, number: int) -> bool:
-        return self._change(number, state=Queued.PENDING)
-
-    def start(self, number: int) -> bool:
-        return self._change(number, state=Queued.RUNNING, started=self.now)
-
-    def move(self, number: int, queue: str) -> bool:
-        return self._change(number, queue=queue)
-
-    def _change(self, number: int, **what: Any) -> bool:
-        self.reach()
-        job = self.jobs.get(number)
-        if not job or job.ended is not None:
-            return False
-        self.jobs[number] = replace(job, **what)
-        return True
-
-
 class Place:
     """A folder with jobs, programs on PATH, and the cluster behind them."""
 
@@ -123,7 +46,7 @@ class Place:
         self.dialect, self.accent, self.shell = dialect, accent, shell
         self.folder = folder / "run"
         user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout
-        self.cluster = Small(user.strip())
+        self.cluster = SmallCluster(user.strip())
         self.environment = os.environ | {"PATH": f"{folder}/bin:{os.environ['PATH']}"}
         self.environment["HOME"] = str(folder)
         self.folder.mkdir()

@@ -11,8 +11,9 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from accents.base import Job, Refused, Said, Unreachable
+from accents.base import Said, Unreachable
 from accents.htcondor import HTCondor as Accent
+from smallcluster import SmallCluster
 
 from jobauto.model import Attempt, Claim, InQueue, Queued, Seen
 from jobauto.model import Job as OurJob
@@ -37,81 +38,26 @@ exit "$code"
 """
 
 
-class Memory:
-    """A cluster whose jobs do nothing by themselves."""
+class Memory(SmallCluster):
+    """HTCondor's schedd. A job that is removed stays until its processes have ended."""
 
     server = "ap1.example.org"
 
-    def __init__(self) -> None:
-        self.user = subprocess.check_output(["id", "-un"], text=True).strip()
-        self.now = 1_800_000_000.0
-        self.jobs: dict[int, Job] = {}
-        self.commands: dict[int, tuple[str, str, str]] = {}
-        self.down = False
-        self.limit = 1000
-
-    def submit(
-        self,
-        command: str,
-        *,
-        name: str,
-        folder: str,
-        out: str,
-        err: str,
-        queue: str = "",
-        held: bool = False,
-        variables: Mapping[str, str] | None = None,
-        facts: Mapping[str, str] | None = None,
-    ) -> Job:
-        self._reach()
-        if queue not in ("", "workday", "long"):
-            raise Refused("queue")
-        if len(self.queue()) >= self.limit:
-            raise Refused("limit")
-        number, state = 353143 + len(self.jobs), Queued.HELD if held else Queued.PENDING
-        job = Job(number, name, self.user, queue, folder, self.now, dict(facts or {}), state)
-        self.jobs[number], self.commands[number] = job, (command, out, err)
-        return job
-
-    def queue(self) -> list[Job]:
-        self._reach()
-        return [job for job in self.jobs.values() if job.ended is None]
-
-    def find(self, number: int) -> Job | None:
-        self._reach()
-        return self.jobs.get(number)
-
     def kill(self, number: int) -> bool:
-        return self._turn(number, Queued.ENDING)
+        return self.change(number, state=Queued.ENDING)
 
-    def hold(self, number: int) -> bool:
-        return self._turn(number, Queued.HELD)
 
-    def release(self, number: int) -> bool:
-        return self._turn(number, Queued.PENDING)
-
-    def move(self, number: int, queue: str) -> bool:
-        if queue not in ("workday", "long"):
-            raise Refused("queue")
-        self.jobs[number].queue = queue
-        return True
-
-    def _turn(self, number: int, state: Queued) -> bool:
-        there = number in [job.number for job in self.queue()]
-        if there:
-            self.jobs[number].state = state
-        return there
-
-    def _reach(self) -> None:
-        if self.down:
-            raise Unreachable
+def memory() -> Memory:
+    """With the attribute values that stand for queues here; none is the default."""
+    user = subprocess.check_output(["id", "-un"], text=True).strip()
+    return Memory(user, 353143, ("", "workday", "long"))
 
 
 class Pool:
     """HTCondor's programs on PATH, the cluster behind them, and a folder of jobs."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.run, self.cluster = path, path / "run", Memory()
+        self.path, self.run, self.cluster = path, path / "run", memory()
         self.calls: list[list[str]] = []
         for folder in (path / "bin", self.run):
             folder.mkdir()

@@ -11,14 +11,14 @@ import socketserver
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from accents.base import Job as Known
-from accents.base import Refused, Said, Unreachable
+from accents.base import Said, Unreachable
 from accents.lsf import LSF as Accent
+from smallcluster import SmallCluster
 
 from jobauto.errors import CouldNotAsk
 from jobauto.judge import accepted, reason
@@ -46,64 +46,23 @@ sys.exit(code)
 """
 
 
-class Cluster:
+class Cluster(SmallCluster):
     """Jobs that wait until somebody says `run` or `end`. Here `hold` stops a running job, as bstop
     does: the dialect must not let it come to that."""
 
-    user, now, server = "me", 1_700_000_000.0, "login1"
+    server = "login1"
 
     def __init__(self) -> None:
-        self.jobs: dict[int, Known] = {}
-        self.commands: dict[int, tuple[str, str, str]] = {}
+        super().__init__(first=353143, queues=("normal", "long"))
         self.calls: list[list[str]] = []
-        self.limit, self.down, self.version, self.says = 100, False, "", dict[str, Said]()
-
-    def submit(
-        self,
-        command: str,
-        *,
-        name: str,
-        folder: str,
-        out: str,
-        err: str,
-        queue: str = "",
-        held: bool = False,
-        variables: Mapping[str, str] | None = None,
-        facts: Mapping[str, str] | None = None,
-    ) -> Known:
-        if len(self.queue()) >= self.limit:
-            raise Refused("limit")
-        self._known(queue)
-        number, state = 353143 + len(self.jobs), Queued.HELD if held else Queued.PENDING
-        job = Known(number, name, self.user, queue or "normal", folder, self.now, dict(facts or {}))
-        job.state = state
-        self.jobs[number], self.commands[number] = job, (command, out, err)
-        return job
-
-    def queue(self) -> list[Known]:
-        if self.down:
-            raise Unreachable
-        return [job for job in self.jobs.values() if job.ended is None]
-
-    def find(self, number: int) -> Known | None:
-        return self.jobs.get(number)
-
-    def kill(self, number: int) -> bool:
-        return self._change(number, ended=self.now, why="cancelled")
+        self.version, self.says = "", dict[str, Said]()
 
     def hold(self, number: int) -> bool:
         running = number in self.jobs and self.jobs[number].state is Queued.RUNNING
-        return self._change(number, state=Queued.SUSPENDED if running else Queued.HELD)
-
-    def release(self, number: int) -> bool:
-        return self._change(number, state=Queued.PENDING)
-
-    def move(self, number: int, queue: str) -> bool:
-        self._known(queue)
-        return self._change(number, queue=queue)
+        return self.change(number, state=Queued.SUSPENDED if running else Queued.HELD)
 
     def set(self, jobid: str, **changes: Any) -> None:
-        assert self._change(int(jobid), **changes)
+        assert self.change(int(jobid), **changes)
 
     def run(self, jobid: str) -> None:
         """As a host of the cluster does; the job ends."""
@@ -115,17 +74,6 @@ class Cluster:
             shell, streams = ["/bin/sh", "-c", command], {"stdout": stdout, "stderr": stderr}
             done = subprocess.run(shell, cwd=folder, env=environment, timeout=60, **streams)
         self.set(jobid, ended=self.now, exit_code=done.returncode)
-
-    def _known(self, queue: str) -> None:
-        if queue not in ("", "normal", "long"):
-            raise Refused("queue")
-
-    def _change(self, number: int, **changes: Any) -> bool:
-        if not any(job.number == number for job in self.queue()):
-            return False
-        for key, value in changes.items():
-            setattr(self.jobs[number], key, value)
-        return True
 
 
 class Site:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from accent_place import Place, Small
+from accent_place import Place
 from accents.base import Accent, Said
 from accents.pbs import OpenPBS
 from accents.torque import Torque
+from smallcluster import SmallCluster
 
 from jobauto.errors import CouldNotAsk
 from jobauto.judge import refused
@@ -82,7 +83,7 @@ def test_a_job_is_found_by_its_token(place: Place) -> None:
 def run(place: Place, number: int, **more: str) -> subprocess.CompletedProcess[str]:
     """Let the fake cluster's text for a job run."""
     return subprocess.run(
-        ["/bin/sh", "-c", place.cluster.commands[number]],
+        ["/bin/sh", "-c", place.cluster.commands[number][0]],
         env=place.environment | {"FAKE_JOB": str(number)} | more,
         capture_output=True,
         text=True,
@@ -243,7 +244,7 @@ def test_a_server_that_is_down_proves_nothing(place: Place) -> None:
 
 
 def test_a_full_queue_means_later(place: Place) -> None:
-    place.cluster.most = 0
+    place.cluster.limit = 0
     claim = place.attempt(SCRIPT)
     assert refused(claim, PBS)
     assert PBS.limit.search(claim.said)
@@ -256,7 +257,7 @@ def test_a_queue_that_there_is_not_means_never(place: Place) -> None:
     assert not PBS.limit.search(claim.said)
 
 
-def finish(**how: Any) -> Callable[[Small], object]:
+def finish(**how: Any) -> Callable[[SmallCluster], object]:
     return lambda cluster: (cluster.start(1), cluster.end(1, **how))
 
 
@@ -275,7 +276,7 @@ def finish(**how: Any) -> Callable[[Small], object]:
     ids=["exit 3", "success", "signal", "walltime", "memory", "killed", "never ran", "forgotten"],
 )
 def test_how_a_job_ended_is_told(
-    place: Place, end: Callable[[Small], object], pbs: str, torque: str
+    place: Place, end: Callable[[SmallCluster], object], pbs: str, torque: str
 ) -> None:
     place.submit(SCRIPT)
     end(place.cluster)
@@ -315,7 +316,7 @@ def test_a_name_that_cannot_be_is_refused_before(folder: str, id: str, word: str
 
 
 def test_no_line_of_an_accent_is_longer_than_80_columns(accent: OpenPBS) -> None:
-    cluster = Small("hpc")
+    cluster = SmallCluster("hpc")
     environment = {"HOME": "/home/hpc", "PATH": ":".join(["/opt/bin/x"] * 30), "MAIL": "m" * 100}
     said = accent.call(["qsub", "-N", "x"], "true\n", environment, "/work", cluster)
     assert said == Said(0, "1.fakeserver\n")
