@@ -19,7 +19,7 @@ from jobauto.actions import login as logging_in
 from jobauto.actions import order as ordering
 from jobauto.actions import status as statuses
 from jobauto.actions import why as reasons
-from jobauto.cli import looking, reporting, show
+from jobauto.cli import looking, paging, reporting, show
 from jobauto.clock import Clock
 from jobauto.errors import BAD_USAGE, DONE, JobautoError, UserError
 from jobauto.host import Runner
@@ -42,6 +42,7 @@ examples:
   jobauto stop si                                 submit nothing more, until: jobauto resume si
   jobauto limit si --maxqsub 50                   while the run goes on
   jobauto hold 'mp-1*' si                         some jobs are not to start, until: release
+  jobauto page si                                 a link to the page of a run that goes on
   jobauto report si -o si.html                    timeline, failures, graph; also .svg .csv
   jobauto login si                                the remote wants a code: type it here
   jobauto kill si/20261120_231500                 the same as ./kill in that folder
@@ -96,6 +97,9 @@ def parser() -> Parser:
     report = verbs.add_parser("report", help="a page, a picture or a table of a run, as a file")
     _run_argument(report)
     reporting.add_arguments(report)
+    page = verbs.add_parser("page", help="a link to the web page of a run that goes on")
+    _run_argument(page)
+    page.add_argument("--read-only", action="store_true", help="a link that can change nothing")
     for name, text in _FOR_JOBS.items():
         verb = verbs.add_parser(name, help=text)
         if name == "switchq":
@@ -237,6 +241,11 @@ def report(arguments: argparse.Namespace, console: Console) -> int:
     return reporting.report(chosen_run(arguments.run), arguments.output, console)
 
 
+def page(arguments: argparse.Namespace, console: Console) -> int:
+    """`jobauto page`."""
+    return paging.page(chosen_run(arguments.run), arguments.read_only, console, Clock())
+
+
 def login(arguments: argparse.Namespace, console: Console) -> int:
     """`jobauto login`: ssh asks at this terminal what it wants to know."""
     folder = chosen_run(arguments.run)
@@ -271,6 +280,7 @@ _VERBS = {
     "status": status,
     "why": why,
     "report": report,
+    "page": page,
     "login": login,
     "log": log,
     "runs": looking.print_runs,

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from fnmatch import translate
 from typing import Any
-from urllib.parse import quote
 
-from jobauto.actions.order import WORDS
+from jobauto.actions.order import FOR_JOBS, WORDS
+from jobauto.actions.progress import progress
 from jobauto.actions.why import find, tail, why
 from jobauto.errors import UserError, near
 from jobauto.model import State
+from jobauto.report.times import known
 from jobauto.web.snapshot import Snapshot
 
 PAGE, LARGEST_PAGE = 200, 1000
 LONGEST_PATTERN = 200
-CHANGED = 100  # names in one event
+NEIGHBOURS = 24  # jobs after a job
 
 Data = dict[str, Any]
 
@@ -26,29 +27,22 @@ Data = dict[str, Any]
 def overview(at: Snapshot) -> Data:
     """The run as a whole."""
     status = at.status
+    folder = status.run.folder
     return {
-        "run": status.run.folder.name,
+        "project": folder.parent.name,
+        "run": folder.name,
         "scheduler": status.run.scheduler,
+        "monitor": at.watched,
         "date": at.date,
         "tick": at.tick,
-        "counts": _words(at.counts),
-        "progress": _progress(at.counts),
+        "counts": {state.word: number for state, number in at.counts.items()},
+        "progress": asdict(progress(status, known(at.date) or 0.0)),
         "conditions": [asdict(condition) for condition in status.conditions],
         "queue": len(status.queue),
         "others": {state.value: number for state, number in status.others().items()},
         "strange": sorted(status.strange()),
         "limits": at.limits,
     }
-
-
-def _words(counts: Mapping[State, int]) -> dict[str, int]:
-    return {state.word: number for state, number in counts.items()}
-
-
-def _progress(counts: Mapping[State, int]) -> dict[str, int]:
-    final = sum(number for state, number in counts.items() if state.final)
-    done = sum(number for state, number in counts.items() if state.done)
-    return {"total": sum(counts.values()), "ended": final, "done": done}
 
 
 def jobs(at: Snapshot, states: Iterable[str], like: str, after: str, limit: int) -> Data:
@@ -88,7 +82,6 @@ def _line(at: Snapshot, name: str) -> Data:
     seen = at.status.queue.get(entry.jobid) if entry else None
     return {
         "name": name,
-        "href": "/api/jobs/" + quote(name),
         "state": at.status.states[name].word,
         "jobid": entry.jobid if entry else "",
         "word": str(entry.words[-1]) if entry and entry.words else "",
@@ -103,10 +96,20 @@ def job(at: Snapshot, name: str) -> Data:
     return {
         **_line(at, name),
         "words": [str(word) for word in entry.words] if entry else [],
+        "verbs": _verbs(at, name),
         "why": why(at.status, name),
         "needs": _needs(at, name),
+        "after": _after(at, name),
         "tail": tail(at.status, name),
     }
+
+
+def _verbs(at: Snapshot, name: str) -> list[str]:
+    """What can be done with a job in its state; `release` in the queue only if it is held there."""
+    state = at.status.states[name]
+    found = [verb for verb, (states, _) in FOR_JOBS.items() if state in states]
+    held = state is State.HELD or name in at.status.strange()
+    return [verb for verb in found if verb != "switchq" and (held or verb != "release")]
 
 
 def _needs(at: Snapshot, name: str) -> list[Data]:
@@ -117,20 +120,25 @@ def _needs(at: Snapshot, name: str) -> list[Data]:
             "absent": need.absent,
             "there": need.file in graph.present,
             "maker": graph.makers.get(need.file),
+            "state": _word(at, graph.makers.get(need.file)),
         }
         for need in graph.needs.get(name, [])
     ]
 
 
-def change(before: Snapshot, now: Snapshot) -> Data:
-    """What an event says of the way from one snapshot to the next one: few names of many."""
-    old = before.status.states
-    changed = [name for name in now.names if old.get(name) is not now.status.states[name]]
-    return {
-        "tick": now.tick,
-        "date": now.date,
-        "counts": _words(now.counts),
-        "conditions": [condition.what for condition in now.status.conditions],
-        "changed": {name: now.status.states[name].word for name in changed[:CHANGED]},
-        "more": max(0, len(changed) - CHANGED),
-    }
+def _after(at: Snapshot, name: str) -> Data:
+    """The jobs that need the marker of this one: the first few, and how many more."""
+    graph = at.status.graph
+    marker = graph.jobs[name].marker if name in graph.jobs else None
+    found = [
+        other
+        for other, needs in graph.needs.items()
+        if any(need.file == marker and not need.absent for need in needs)
+    ]
+    first = [{"name": other, "state": _word(at, other)} for other in sorted(found)[:NEIGHBOURS]]
+    return {"jobs": first, "more": len(found) - len(first)}
+
+
+def _word(at: Snapshot, name: str | None) -> str:
+    state = at.status.states.get(name) if name else None
+    return state.word if state else ""

@@ -1,8 +1,8 @@
-"""The requests that are understood."""
+"""The requests that are understood: about one run, at the root or below a key of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import BaseModel, Field, ValidationError
 from sse_starlette import EventSourceResponse
@@ -12,14 +12,17 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from jobauto.actions.order import FOR_JOBS, FOR_RUNS
 from jobauto.errors import UserError
-from jobauto.web import answers, openapi
+from jobauto.web import answers, openapi, pages
 from jobauto.web.door import Door, said
-from jobauto.web.guards import Guards, Role, as_json, refusal
+from jobauto.web.grid import grid
+from jobauto.web.guards import Entrance, Guards, as_json, refusal
+from jobauto.web.history import history
 from jobauto.web.process import process
+from jobauto.web.sessions import Role
 
 TAKES: Mapping[str, set[str]] = {
     "limit": {"maxqsub", "maxpending", "interval"},
@@ -36,33 +39,37 @@ class Wanted(BaseModel, extra="forbid", strict=True):
     run: bool = False
 
 
-def make(door: Door) -> Starlette:
-    """The application over one run."""
+def make(
+    entrance: Entrance,
+    elapsed: Callable[[], float],
+    find: Callable[[str], Door],
+    routes: Sequence[BaseRoute],
+) -> Starlette:
+    """The application with these routes. `find` gives the door of a run, by its key."""
     app = Starlette(
-        routes=[
-            Route("/process", process, methods=["POST"]),
-            Route("/api/status", _status),
-            Route("/api/jobs", _jobs),
-            Route("/api/jobs/{name:path}", _job),
-            Route("/api/verbs/{verb}", _verb, methods=["POST"]),
-            Route("/api/events", _events),
-            Route("/api/openapi.json", _openapi),
-        ],
-        middleware=[
-            Middleware(Guards, port=door.port, tokens=door.tokens, elapsed=door.clock.elapsed)
-        ],
+        routes=[*pages.ROUTES, *routes],
+        middleware=[Middleware(Guards, entrance=entrance, elapsed=elapsed)],
         exception_handlers={HTTPException: _known_error, UserError: _user_error},
     )
     app.router.redirect_slashes = False
-    app.state.door = door
+    app.state.entrance, app.state.find = entrance, find
     return app
 
 
-async def _status(request: Request) -> Response:
-    return as_json(answers.overview(_door(request).board.now))
+def _status(request: Request) -> Response:
+    role: Role = request.state.role
+    return as_json({**answers.overview(_door(request).board.now), "role": role.value})
 
 
-async def _jobs(request: Request) -> Response:
+def _grid(request: Request) -> Response:
+    return as_json(grid(_door(request).board.now))
+
+
+def _history(request: Request) -> Response:
+    return as_json(history(_door(request).board.now))
+
+
+def _jobs(request: Request) -> Response:
     query = request.query_params
     states = [word for text in query.getlist("state") for word in text.split(",") if word]
     limit = _page(query.get("limit", str(answers.PAGE)))
@@ -79,7 +86,7 @@ def _page(text: str) -> int:
     raise UserError(f"limit: a number from 1 to {answers.LARGEST_PAGE}")
 
 
-async def _job(request: Request) -> Response:
+def _job(request: Request) -> Response:
     """The name is looked up among the jobs of the run, nowhere else."""
     try:
         found = answers.job(_door(request).board.now, request.path_params["name"])
@@ -89,7 +96,7 @@ async def _job(request: Request) -> Response:
 
 
 async def _verb(request: Request) -> Response:
-    verb, door = request.path_params["verb"], _door(request)
+    verb = request.path_params["verb"]
     if request.state.role is not Role.OWNER:
         return refusal(403, "this token can only read")
     if verb not in FOR_JOBS and verb not in FOR_RUNS:
@@ -103,11 +110,15 @@ async def _verb(request: Request) -> Response:
         where = ".".join(map(str, first["loc"]))[:80]
         return refusal(400, f"{where}: {first['msg']}" if where else first["msg"])
     _fits(verb, wanted)
+    return await run_in_threadpool(_have_done, _door(request), verb, wanted)
+
+
+def _have_done(door: Door, verb: str, wanted: Wanted) -> Response:
     if verb == "kill" and wanted.run:
-        await run_in_threadpool(door.kill_run, wanted.who)
+        door.kill_run(wanted.who)
         return as_json({"verb": verb, "jobs": [], "run": True}, 202)
     values = {key: str(value) for key, value in wanted.values.items()}
-    jobs = await run_in_threadpool(door.order, verb, wanted.jobs, values, wanted.who)
+    jobs = door.order(verb, wanted.jobs, values, wanted.who)
     return as_json({"verb": verb, "jobs": jobs, "run": not jobs}, 202)
 
 
@@ -123,13 +134,14 @@ def _fits(verb: str, wanted: Wanted) -> None:
 
 
 async def _events(request: Request) -> Response:
-    hub = _door(request).hub
-    if hub.full():
+    events = _door(request).events
+    if events.full():
         return refusal(429, "too many clients follow this run")
-    return EventSourceResponse(hub.follow(), ping=15, send_timeout=10)
+    return EventSourceResponse(events.follow(), ping=15, send_timeout=10)
 
 
-async def _openapi(_request: Request) -> Response:
+def openapi_json(_request: Request) -> Response:
+    """The description of what is about one run."""
     return as_json(openapi.DESCRIPTION)
 
 
@@ -144,5 +156,19 @@ async def _user_error(_request: Request, error: Exception) -> Response:
 
 
 def _door(request: Request) -> Door:
-    found: Door = request.app.state.door
-    return found
+    return pages.door(request)
+
+
+#: of one run
+ROUTES = [
+    Route("/", pages.run),
+    Route("/process", process, methods=["POST"]),
+    Route("/api/status", _status),
+    Route("/api/grid", _grid),
+    Route("/api/history", _history),
+    Route("/api/jobs", _jobs),
+    Route("/api/jobs/{name:path}", _job),
+    Route("/api/verbs/{verb}", _verb, methods=["POST"]),
+    Route("/api/events", _events),
+    Route("/api/openapi.json", openapi_json),
+]

@@ -1,44 +1,83 @@
-"""What every request reaches: the state of the run, and its verbs."""
+"""What every request about a run reaches: its state, and its verbs."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
-from jobauto.actions.order import checked, tell
+from sse_starlette import ServerSentEvent
+
+from jobauto.actions.order import checked, order, tell
 from jobauto.clock import Clock
 from jobauto.errors import TreeErrors, UserError
+from jobauto.host import Runner
+from jobauto.host.detached import detached
 from jobauto.quoting import shown
-from jobauto.web.guards import Tokens
-from jobauto.web.hub import Hub
-from jobauto.web.snapshot import Board
+from jobauto.web.snapshot import Snapshot
 
 log = logging.getLogger("jobauto")
 
 LONGEST_WHO = 40
 
 
+class Board(Protocol):
+    """Where the newest snapshot of a run hangs."""
+
+    @property
+    def now(self) -> Snapshot: ...
+
+
+class Events(Protocol):
+    """What tells those who follow a run of its changes."""
+
+    def full(self) -> bool:
+        """Whether there are as many of them as there may be."""
+
+    def follow(self) -> AsyncIterator[ServerSentEvent]:
+        """Events for one of them, until the run is over."""
+
+
 @dataclass(slots=True)
 class Door:
-    """The board, who may come in, and `kill`, which ends monitor and jobs from outside."""
+    """The board of a run, what carries out its verbs, and `kill`, which ends monitor and jobs."""
 
     board: Board
-    port: int
-    tokens: Tokens
+    obey: Callable[[Snapshot, str, list[str], Mapping[str, str], str], list[str]]
     kill: Callable[[], None]
-    clock: Clock = field(default_factory=Clock)
-    hub: Hub = field(default_factory=Hub)
+    events: Events
 
     def order(self, verb: str, jobs: list[str], values: dict[str, str], who: str) -> list[str]:
-        """Tell the monitor; the jobs concerned. UserError if that cannot be done."""
-        found = self.board.now.status
-        return tell(found, checked(found, verb, jobs, self.clock.date(), values, _name(who))).jobs
+        """Have a verb done; the jobs concerned. UserError if that cannot be done."""
+        return self.obey(self.board.now, verb, jobs, values, _name(who))
 
     def kill_run(self, who: str) -> None:
         """End the monitor and all jobs, as `./kill` does; returns at once."""
         log.warning("kill by %s: the whole run", shown(_name(who)))
         self.kill()
+
+
+def by_monitor(
+    at: Snapshot, verb: str, jobs: list[str], values: Mapping[str, str], who: str
+) -> list[str]:
+    """Leave an order to the monitor of a run, which is this process."""
+    found = at.status
+    return tell(found, checked(found, verb, jobs, Clock().date(), values, who)).jobs
+
+
+def by_anyone(
+    at: Snapshot, verb: str, jobs: list[str], values: Mapping[str, str], who: str
+) -> list[str]:
+    """Leave an order to the monitor of a run if it has one; else do it here, asking nobody."""
+    folder = at.status.run.folder
+    return order(folder, verb, jobs, Clock(), Runner(person=False), values, who).jobs
+
+
+def kill_from_outside(folder: Path) -> None:
+    """Start the `kill` of a run; what it says goes to jobmon.log."""
+    detached(["sh", str(folder / "kill")], folder / "jobmon.log")
 
 
 def _name(who: str) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from jobauto.web.sessions import Role, Sessions
 
 log = logging.getLogger("jobauto")
 
@@ -21,6 +22,9 @@ BODY, HEAD = 64 * 1024, 16 * 1024  # bytes
 PATIENCE = 10.0  # seconds for a body to arrive
 KNOWN = (50.0, 200.0)  # requests a second, and at once, with a token
 STRANGE = (5.0, 20.0)  # the same without, or with a wrong one
+ASSETS = "/assets/"
+OPEN = ("/login", "/process")  # which look at tokens themselves
+_OWN_PAGE = ("same-origin", "none")  # Sec-Fetch-Site; none: typed by a person
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; "
@@ -31,27 +35,50 @@ HEADERS = {
 }
 
 
-class Role(Enum):
-    """What a token allows."""
-
-    NOBODY = "nobody"
-    READER = "reader"
-    OWNER = "owner"
-
-
 @dataclass(frozen=True, slots=True)
-class Tokens:
-    """The two secrets of a run."""
+class Entrance:
+    """Where a server is reached, by which names of its host, and by whom."""
 
-    owner: str
-    reader: str
+    port: int
+    sessions: Sessions
+    names: tuple[str, ...] = ("127.0.0.1", "localhost")
+    tls: bool = False
 
-    def role(self, given: str) -> Role:
-        """Whose token this is. It takes as long for any token of the same length."""
-        data = given.encode("utf-8", "surrogateescape")
-        owner = hmac.compare_digest(data, self.owner.encode())
-        reader = hmac.compare_digest(data, self.reader.encode())
-        return Role.OWNER if owner else Role.READER if reader else Role.NOBODY
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls else "http"
+
+    @property
+    def url(self) -> str:
+        name = self.names[0]
+        return f"{self.scheme}://{f'[{name}]' if ':' in name else name}:{self.port}"
+
+    @property
+    def hosts(self) -> set[str]:
+        """What a request may call this host."""
+        names = [f"[{name}]" if ":" in name else name.lower() for name in self.names]
+        usual = self.port == (443 if self.tls else 80)
+        return {f"{name}:{self.port}" for name in names} | set(names if usual else ())
+
+    @property
+    def cookie(self) -> str:
+        """A browser shows a cookie to all ports of a host, so each has a name of its own."""
+        return f"jobauto-{self.port}"
+
+    def role(self, request: Request) -> Role:
+        """Whose request this is: that of a token, or of a session in a cookie.
+
+        A cookie counts only for a page of this server: a browser names where a change comes from.
+        """
+        given = bearer(request.headers)
+        if given:
+            return self.sessions.tokens.role(given)
+        session = request.cookies.get(self.cookie, "")
+        if not session or request.headers.get("sec-fetch-site", "none") not in _OWN_PAGE:
+            return Role.NOBODY
+        if request.method not in ("GET", "HEAD") and "origin" not in request.headers:
+            return Role.NOBODY
+        return self.sessions.role(session)
 
 
 @dataclass(slots=True)
@@ -101,11 +128,8 @@ def refusal(status: int, why: str, headers: Mapping[str, str] | None = None) -> 
 class Guards:
     """Lets a request through whole, its body read, with `role` in its state."""
 
-    def __init__(
-        self, app: ASGIApp, port: int, tokens: Tokens, elapsed: Callable[[], float]
-    ) -> None:
-        self.app, self.tokens = app, tokens
-        self.hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+    def __init__(self, app: ASGIApp, entrance: Entrance, elapsed: Callable[[], float]) -> None:
+        self.app, self.entrance, self.hosts = app, entrance, entrance.hosts
         self.known, self.strange = Bucket(*KNOWN, elapsed), Bucket(*STRANGE, elapsed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,14 +137,10 @@ class Guards:
             return
         headers, stamped = Headers(scope=scope), _Stamped(send)
         try:
-            role = self._admitted(scope["path"], headers)
+            role = self._admitted(Request(scope))
             body = await _body(headers, receive)
         except Refused as refused:
-            response = refusal(refused.status, refused.why)
-            response.headers["Connection"] = "close"  # its body may be still on the way
-            if refused.status == 401:
-                response.headers["WWW-Authenticate"] = "Bearer"
-            await response(scope, receive, stamped)
+            await _refusal(refused, scope)(scope, receive, stamped)
             return
         scope.setdefault("state", {})["role"] = role
         try:
@@ -131,20 +151,35 @@ class Guards:
                 raise
             await refusal(500, "a fault of ours; see jobmon.log")(scope, receive, stamped)
 
-    def _admitted(self, path: str, headers: Headers) -> Role:
+    def _admitted(self, request: Request) -> Role:
+        headers = request.headers
         if sum(len(name) + len(text) for name, text in headers.raw) > HEAD:
             raise Refused(431, "the headers are too large")
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         if len(hosts) != 1 or hosts[0].lower() not in self.hosts:
             raise Refused(403, "wrong Host")
-        if any(origin.lower() != f"http://{hosts[0].lower()}" for origin in origins):
+        here = f"{self.entrance.scheme}://{hosts[0].lower()}"
+        if any(origin.lower() != here for origin in origins):
             raise Refused(403, "wrong Origin")
-        role = self.tokens.role(bearer(headers))
+        role = self.entrance.role(request)
         if not (self.strange if role is Role.NOBODY else self.known).take():
             raise Refused(429, "too many requests")
-        if role is Role.NOBODY and path != "/process":  # which has it in its form
+        path = request.url.path
+        if role is Role.NOBODY and path not in OPEN and not path.startswith(ASSETS):
             raise Refused(401, "no token, or a wrong one")
         return role
+
+
+def _refusal(refused: Refused, scope: Scope) -> Response:
+    """A person who looks for a page is sent to the login."""
+    asked = Headers(scope=scope).get("accept", "")
+    if refused.status == 401 and scope["method"] == "GET" and "text/html" in asked:
+        return RedirectResponse("/login", 303)
+    response = refusal(refused.status, refused.why)
+    response.headers["Connection"] = "close"  # its body may be still on the way
+    if refused.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def bearer(headers: Headers) -> str:
@@ -197,5 +232,5 @@ class _Stamped:
             self.begun = True
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
-                headers[name] = value
+                headers.setdefault(name, value)
         await self._send(message)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from sse_starlette import ServerSentEvent
 
-from jobauto.web.answers import change
+from jobauto.web.grid import change
 from jobauto.web.snapshot import Snapshot
 
 CLIENTS = 16

@@ -59,9 +59,9 @@ def _form(**fields: dict[str, Any]) -> dict[str, Any]:
 
 
 _CONDITION = _object(what=_TEXT, why=_TEXT, since=_TEXT, until=_TEXT)
+_MAYBE = {"type": ["number", "null"]}
 _LINE = {
     "name": _TEXT,
-    "href": _TEXT,
     "state": {**_TEXT, "enum": sorted(WORDS)},
     "jobid": _TEXT,
     "word": _TEXT,
@@ -72,21 +72,49 @@ _NEED = _object(
     absent={"type": "boolean"},
     there={"type": "boolean"},
     maker={"type": ["string", "null"]},
+    state=_TEXT,
 )
+_PROGRESS = _object(
+    total=_NUMBER, done=_NUMBER, left=_NUMBER, rate=_MAYBE, end={"type": ["string", "null"]}
+)
+_AFTER = _object(jobs={"type": "array", "items": _object(name=_TEXT, state=_TEXT)}, more=_NUMBER)
+_KIND = _object(word=_TEXT, fill=_TEXT, sign=_TEXT, says=_TEXT)
 _SCHEMAS = {
     "Error": _object(error=_TEXT),
     "Status": _object(
+        project=_TEXT,
         run=_TEXT,
         scheduler=_TEXT,
+        monitor={"type": "boolean", "description": "one looks after the run"},
+        role={"enum": ["owner", "reader"]},
         date=_TEXT,
         tick=_NUMBER,
         counts=_NUMBERS,
-        progress=_NUMBERS,
+        progress=_PROGRESS,
         conditions={"type": "array", "items": _CONDITION},
         queue=_NUMBER,
         others=_NUMBERS,
         strange=_TEXTS,
-        limits={"type": "object", "additionalProperties": {"type": ["number", "null"]}},
+        limits={"type": "object", "additionalProperties": _MAYBE},
+    ),
+    "Grid": _object(
+        tick=_NUMBER,
+        legend={"type": "array", "items": _KIND},
+        ids=_TEXTS,
+        folders=_TEXTS,
+        cells={
+            "type": "array",
+            "description": "a row a folder: places in legend, or -1",
+            "items": {"type": "array", "items": {"type": "integer", "minimum": -1}},
+        },
+    ),
+    "History": _object(
+        now=_MAYBE,
+        points={
+            "type": "array",
+            "description": "seconds since 1970, jobs in the queue, done, failed",
+            "items": {"type": "array", "items": {"type": "number"}},
+        },
     ),
     "Jobs": _object(
         jobs={"type": "array", "items": _object(**_LINE)},
@@ -94,7 +122,13 @@ _SCHEMAS = {
         next={"type": ["string", "null"]},
     ),
     "Job": _object(
-        **_LINE, words=_TEXTS, why=_TEXT, needs={"type": "array", "items": _NEED}, tail=_TEXT
+        **_LINE,
+        words=_TEXTS,
+        verbs=_TEXTS,
+        why=_TEXT,
+        needs={"type": "array", "items": _NEED},
+        after=_AFTER,
+        tail=_TEXT,
     ),
     "Wanted": {
         "type": "object",
@@ -126,6 +160,18 @@ DESCRIPTION: dict[str, Any] = {
             "get": {
                 "summary": "the run as a whole",
                 "responses": _answers(_answer("counts and limits", _ref("Status"))),
+            }
+        },
+        "/api/grid": {
+            "get": {
+                "summary": "all jobs at once: folders by ids",
+                "responses": _answers(_answer("a cell a job", _ref("Grid"))),
+            }
+        },
+        "/api/history": {
+            "get": {
+                "summary": "what was in the queue and what had ended, over time",
+                "responses": _answers(_answer("some hundred moments", _ref("History"))),
             }
         },
         "/api/jobs": {

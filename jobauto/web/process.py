@@ -11,7 +11,8 @@ from jobauto.errors import UserError, near
 from jobauto.model import State
 from jobauto.quoting import shown
 from jobauto.web.door import Door, said
-from jobauto.web.guards import Role
+from jobauto.web.pages import door
+from jobauto.web.sessions import Role
 from jobauto.web.snapshot import Snapshot
 
 _FIELDS = 10
@@ -29,7 +30,7 @@ KILL = "KILL"
 
 async def process(request: Request) -> Response:
     """Do the action of a form: 200, 400 (with what is wrong), or 403."""
-    door: Door = request.app.state.door
+    tokens = request.app.state.entrance.sessions.tokens
     try:
         async with request.form(max_files=0, max_fields=_FIELDS) as form:
             fields = {name: text for name, text in form.items() if isinstance(text, str)}
@@ -37,11 +38,11 @@ async def process(request: Request) -> Response:
         return _line("not a form", 400)
     role: Role = request.state.role
     if role is Role.NOBODY:
-        role = door.tokens.role(fields.get("token", ""))
+        role = tokens.role(fields.get("token", ""))
     if role is not Role.OWNER:
         return _line("no token, or a wrong one, or one that can only read", 403)
     try:
-        return _line(await run_in_threadpool(_act, door, fields))
+        return _line(await run_in_threadpool(_act, door(request), fields))
     except UserError as error:
         return _line(said(error), 400)
 

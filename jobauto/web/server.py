@@ -6,23 +6,26 @@ import asyncio
 import contextlib
 import json
 import logging
-import secrets
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from starlette.applications import Starlette
 from uvicorn import Config, Server
 
-from jobauto.host.detached import detached
+from jobauto.clock import Clock
 from jobauto.ledger import files
 from jobauto.monitor import Monitor
 from jobauto.run import Run
-from jobauto.web.app import make
-from jobauto.web.door import Door
-from jobauto.web.guards import Tokens
-from jobauto.web.listening import ADDRESS, Impatient, listen
+from jobauto.web.app import ROUTES, make
+from jobauto.web.door import Door, by_monitor, kill_from_outside
+from jobauto.web.guards import Entrance
+from jobauto.web.hub import Hub
+from jobauto.web.listening import Impatient, listen
+from jobauto.web.sessions import Sessions, Tokens
 from jobauto.web.snapshot import Board
 
 log = logging.getLogger("jobauto")
@@ -37,18 +40,23 @@ def serving(monitor: Monitor, port: int | None) -> Iterator[Board | None]:
     run = monitor.run
     with contextlib.ExitStack() as stack:
         try:
-            door, listener = _door(monitor, port)
+            listener = listen(port)
             stack.callback(listener.close)
-            _note(run, door)
+            entrance = _entrance(listener, monitor.clock)
+            note(run.private / FILE, entrance)
         except OSError as error:
             why = error.strerror or error
             log.warning("no HTTP: port %s: %s", port or "from 8080 on", why)
             yield None
             return
         stack.callback((run.private / FILE).unlink, missing_ok=True)
-        log.info("http://%s:%d (tokens: .jobauto/%s)", ADDRESS, door.port, FILE)
-        with _thread(door, listener):
-            yield door.board
+        log.info("%s (tokens: .jobauto/%s)", entrance.url, FILE)
+        board, hub, folder = Board.of(monitor), Hub(), run.folder
+        board.tell = hub.publish
+        door = Door(board, by_monitor, lambda: kill_from_outside(folder), hub)
+        app = make(entrance, monitor.clock.elapsed, lambda _key: door, ROUTES)
+        with _thread(app, listener, hub):
+            yield board
 
 
 def url(run: Run) -> str:
@@ -56,40 +64,30 @@ def url(run: Run) -> str:
     return str(json.loads(files.read(run.private / FILE))["url"])
 
 
-def _door(monitor: Monitor, port: int | None) -> tuple[Door, socket.socket]:
-    listener = listen(port)
-    number = listener.getsockname()[1]
-    tokens = Tokens(secrets.token_urlsafe(24), secrets.token_urlsafe(24))
-    folder = monitor.run.folder
-    door = Door(Board.of(monitor), number, tokens, lambda: kill_from_outside(folder), monitor.clock)
-    door.board.tell = door.hub.publish
-    return door, listener
+def _entrance(listener: socket.socket, clock: Clock) -> Entrance:
+    sessions = Sessions(Tokens.new(), clock.now, clock.elapsed)
+    return Entrance(listener.getsockname()[1], sessions)
 
 
-def kill_from_outside(folder: Path) -> None:
-    """Start the `kill` of a run; what it says goes to jobmon.log."""
-    detached(["sh", str(folder / "kill")], folder / "jobmon.log")
-
-
-def _note(run: Run, door: Door) -> None:
+def note(path: Path, entrance: Entrance) -> None:
     """Tell the person's programs where and with which tokens, and nobody else."""
     facts = {
-        "url": f"http://{ADDRESS}:{door.port}",
-        "port": door.port,
-        "token": door.tokens.owner,
-        "read_only_token": door.tokens.reader,
+        "url": entrance.url,
+        "port": entrance.port,
+        "token": entrance.sessions.tokens.owner,
+        "read_only_token": entrance.sessions.tokens.reader,
     }
-    files.replace(run.private / FILE, json.dumps(facts, indent=1) + "\n", mode=0o600)
+    files.replace(path, json.dumps(facts, indent=1) + "\n", mode=0o600)
 
 
-@contextmanager
-def _thread(door: Door, listener: socket.socket) -> Iterator[None]:
+def server_of(app: Starlette, **options: Any) -> Server:
+    """A server for an application, which says nothing by itself."""
     for name in ("uvicorn", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.propagate, logger.handlers = False, [logging.NullHandler()]
-    server = Server(
+    return Server(
         Config(
-            make(door),
+            app,
             http=Impatient,
             ws="none",
             lifespan="off",
@@ -100,11 +98,17 @@ def _thread(door: Door, listener: socket.socket) -> Iterator[None]:
             proxy_headers=False,
             timeout_keep_alive=5,
             timeout_graceful_shutdown=1,
+            **options,
         )
     )
 
+
+@contextmanager
+def _thread(app: Starlette, listener: socket.socket, hub: Hub) -> Iterator[None]:
+    server = server_of(app)
+
     async def serve() -> None:
-        door.hub.loop = asyncio.get_running_loop()
+        hub.loop = asyncio.get_running_loop()
         await server.serve(sockets=[listener])
 
     def run() -> None:
@@ -118,6 +122,6 @@ def _thread(door: Door, listener: socket.socket) -> Iterator[None]:
     try:
         yield
     finally:
-        door.hub.close()
+        hub.close()
         server.should_exit = True
         thread.join(FAREWELL)

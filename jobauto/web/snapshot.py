@@ -20,7 +20,10 @@ log = logging.getLogger("jobauto")
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A run as it was at the end of a tick. `limits`: maxqsub, maxpending, interval (seconds)."""
+    """A run as it was at the end of a tick. `limits`: maxqsub, maxpending, interval (seconds).
+
+    `watched`: a monitor looks after it.
+    """
 
     tick: int
     date: str
@@ -28,6 +31,7 @@ class Snapshot:
     names: list[str]  # of all jobs, sorted
     counts: dict[State, int]
     limits: dict[str, float | None]
+    watched: bool = True
 
 
 def take(monitor: Monitor, link: Link, holder: Holder | None) -> Snapshot:
