@@ -11,13 +11,18 @@ from platformdirs import user_state_path
 from jobauto.run import is_run
 
 
+def folder() -> Path:
+    """Where what belongs to no single run is kept for this person."""
+    return user_state_path("jobauto")
+
+
 def _file() -> Path:
-    return user_state_path("jobauto") / "runs"
+    return folder() / "runs"
 
 
-def note(folder: Path) -> None:
+def note(place: Path) -> None:
     """Note a run folder. That it cannot be noted is no reason not to run."""
-    line = os.fsencode(f"{folder}\n")
+    line = os.fsencode(f"{place}\n")
     with contextlib.suppress(OSError):
         path = _file()
         if path.is_file() and line in path.read_bytes().splitlines(keepends=True):
@@ -33,5 +38,5 @@ def runs() -> list[Path]:
         lines = _file().read_bytes().splitlines()
     except OSError:
         return []
-    folders = dict.fromkeys(Path(os.fsdecode(line)) for line in reversed(lines))
-    return [folder for folder in folders if is_run(folder)]
+    found = dict.fromkeys(Path(os.fsdecode(line)) for line in reversed(lines))
+    return [place for place in found if is_run(place)]

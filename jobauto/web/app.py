@@ -42,10 +42,10 @@ class Wanted(BaseModel, extra="forbid", strict=True):
 def make(
     entrance: Entrance,
     elapsed: Callable[[], float],
-    find: Callable[[str], Door],
+    find: Callable[[str], Door | None],
     routes: Sequence[BaseRoute],
 ) -> Starlette:
-    """The application with these routes. `find` gives the door of a run, by its key."""
+    """The application with these routes. `find`: the door of a run by its key, if there is one."""
     app = Starlette(
         routes=[*pages.ROUTES, *routes],
         middleware=[Middleware(Guards, entrance=entrance, elapsed=elapsed)],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 import networkx as nx
+from sse_starlette import ServerSentEvent
 
 from jobauto.graph import Graph
 from jobauto.model import Queued, State
@@ -82,6 +84,11 @@ def natural(text: str) -> list[tuple[int, int, str]]:
     """A key that sorts mp-2 before mp-10."""
     parts = _NUMBERS.split(text)
     return [(1, int(p), "") if p.isdecimal() and p.isascii() else (0, 0, p) for p in parts]
+
+
+def event(before: Snapshot, now: Snapshot) -> ServerSentEvent:
+    """The event that tells a client of a change."""
+    return ServerSentEvent(data=json.dumps(change(before, now)), event="change")
 
 
 def change(before: Snapshot, now: Snapshot) -> Data:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator
 
 from sse_starlette import ServerSentEvent
 
-from jobauto.web.grid import change
+from jobauto.web.grid import event
 from jobauto.web.snapshot import Snapshot
 
 CLIENTS = 16
@@ -21,7 +20,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None  # of the server, while it runs
-        self._clients: set[asyncio.Queue[str | None]] = set()
+        self._clients: set[asyncio.Queue[ServerSentEvent | None]] = set()
 
     def full(self) -> bool:
         """Whether there are as many clients as there may be."""
@@ -41,22 +40,22 @@ class Hub:
                 self.loop.call_soon_threadsafe(self._spread, before, now)
 
     def _spread(self, before: Snapshot | None, now: Snapshot | None) -> None:
-        event = json.dumps(change(before, now)) if before and now and self._clients else None
+        told = event(before, now) if before and now and self._clients else None
         for client in self._clients:
-            if event is None or client.full():
+            if client.full():  # it does not read: let it go
                 while not client.empty():
                     client.get_nowait()
                 client.put_nowait(None)
             else:
-                client.put_nowait(event)
+                client.put_nowait(told)
 
     async def follow(self) -> AsyncIterator[ServerSentEvent]:
         """Events until the run is over or the client is too far behind."""
-        mine: asyncio.Queue[str | None] = asyncio.Queue(BEHIND)
+        mine: asyncio.Queue[ServerSentEvent | None] = asyncio.Queue(BEHIND)
         self._clients.add(mine)
         try:
             yield ServerSentEvent(comment="following")
-            while (event := await mine.get()) is not None:
-                yield ServerSentEvent(data=event, event="change")
+            while (news := await mine.get()) is not None:
+                yield news
         finally:
             self._clients.discard(mine)

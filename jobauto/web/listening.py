@@ -16,24 +16,25 @@ CONNECTIONS = 64  # at a time: the monitor needs file descriptors, too
 PATIENCE = 10.0  # seconds without any progress of a client that we wait for
 
 
-def listen(port: int | None) -> socket.socket:
+def listen(port: int | None, address: str = ADDRESS) -> socket.socket:
     """A socket that listens on this port, or on the first free one; OSError if there is none."""
     if port is not None:
-        return _bound(port)
+        return _bound(port, address)
     for tried in count(FIRST):
         try:
-            return _bound(tried)
+            return _bound(tried, address)
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES) or tried >= FIRST + TRIED:
                 raise
     raise AssertionError
 
 
-def _bound(port: int) -> socket.socket:
-    made = socket.socket()
+def _bound(port: int, address: str) -> socket.socket:
+    family, _, _, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+    made = socket.socket(family)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((ADDRESS, port))
+        made.bind(place)
         made.listen(CONNECTIONS)
     except OSError:
         made.close()

@@ -246,3 +246,33 @@ DESCRIPTION: dict[str, Any] = {
         "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
     },
 }
+
+_RUNS = {
+    "type": "array",
+    "items": _object(key=_TEXT, project=_TEXT, run=_TEXT),
+}
+
+
+def _of_one(path: str, item: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return "/runs/{run}" + path, {**item, "parameters": [_path("run", "the key of the run")]}
+
+
+#: the same of `jobauto web`, which has the requests above for each run
+MANY: dict[str, Any] = {
+    **DESCRIPTION,
+    "info": {
+        "title": "jobauto: all runs",
+        "version": __version__,
+        "description": "`jobauto web` prints where; tokens stand in web.json of its state folder.",
+    },
+    "paths": {
+        "/api/runs": {
+            "get": {
+                "summary": "the runs, the last that was started first",
+                "responses": _answers(_answer("their keys", _object(runs=_RUNS))),
+            }
+        },
+        "/api/openapi.json": DESCRIPTION["paths"]["/api/openapi.json"],
+        **dict(_of_one(path, item) for path, item in DESCRIPTION["paths"].items()),
+    },
+}

@@ -69,8 +69,8 @@ def _entrance(listener: socket.socket, clock: Clock) -> Entrance:
     return Entrance(listener.getsockname()[1], sessions)
 
 
-def note(path: Path, entrance: Entrance) -> None:
-    """Tell the person's programs where and with which tokens, and nobody else."""
+def note(path: Path, entrance: Entrance) -> dict[str, Any]:
+    """Tell the person's programs where and with which tokens, and nobody else; what was told."""
     facts = {
         "url": entrance.url,
         "port": entrance.port,
@@ -78,6 +78,7 @@ def note(path: Path, entrance: Entrance) -> None:
         "read_only_token": entrance.sessions.tokens.reader,
     }
     files.replace(path, json.dumps(facts, indent=1) + "\n", mode=0o600)
+    return facts
 
 
 def server_of(app: Starlette, **options: Any) -> Server:

@@ -72,11 +72,16 @@ class Board:
         """Put up a new snapshot. A fault of ours is logged, and does not end the run."""
         try:
             before, self.now = self.now, take(monitor, link, self.holder)
-            if _facts(before) != _facts(self.now):
+            if differ(before, self.now):
                 self.tell(before, self.now)
         except Exception:
             log.exception("HTTP: no new snapshot")
 
 
+def differ(one: Snapshot, other: Snapshot) -> bool:
+    """Whether anything differs that a reader sees."""
+    return _facts(one) != _facts(other)
+
+
 def _facts(of: Snapshot) -> tuple[object, ...]:
-    return of.status.states, of.status.conditions, of.status.queue, of.limits
+    return of.status.states, of.status.conditions, of.status.queue, of.limits, of.watched
