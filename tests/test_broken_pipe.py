@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ def test_a_reader_that_went_away_does_not_stop_the_run(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         timeout=60,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")},
     )
     assert done.stdout.startswith("run ")
     assert "Traceback" not in done.stderr
