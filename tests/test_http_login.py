@@ -1,4 +1,4 @@
-"""Coming in: links that are good for one login, tokens, sessions in a cookie, and what is refused."""
+"""Coming in: links that are good for one login, tokens, sessions in a cookie; who is refused."""
 
 from __future__ import annotations
 
