@@ -12,6 +12,7 @@ from served import BAD, CHAIN, Served, folders, serve, world
 from jobauto.ledger import Entry
 from jobauto.ledger.quelist import Word
 from jobauto.model import Job, moment
+from jobauto.web import changes
 from jobauto.web import grid as grids
 from jobauto.web import history as histories
 
@@ -63,11 +64,11 @@ def test_every_kind_of_cell_has_its_own_colour_sign_and_meaning() -> None:
 def test_an_event_names_a_few_cells_and_says_how_many_more(
     serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grids, "CHANGED", 3)
+    monkeypatch.setattr(changes, "CHANGED", 3)
     s = serve(folders(5), maxqsub=5)
     before = s.board.now
     s.tick()
-    told = grids.change(before, s.board.now)
+    told = changes.change(before, s.board.now)
     assert list(told["changed"].values()) == ["started"] * 3
     assert told["more"] == 2
 
@@ -77,7 +78,7 @@ def test_an_event_tells_that_a_job_runs_now(serve: Callable[..., Served]) -> Non
     s.tick()
     before = s.board.now
     s.tick()
-    assert grids.change(before, s.board.now)["changed"] == {"a/qsub.0": "running"}
+    assert changes.change(before, s.board.now)["changed"] == {"a/qsub.0": "running"}
 
 
 # --- over time ------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def progress(status: Status, now: float) -> Progress:
     states = status.states.values()
     total, done = len(states), sum(state.final for state in states)
     left = total - done - sum(state in _STUCK for state in states)
-    lately = [when for when, _ in ends(status.entries.values())[-RECENT:]]
+    lately = [when for when, _ in ends(status.entries.values(), RECENT)]
     if len(lately) < ENOUGH or now <= lately[0]:
         return Progress(total, done, left)
     rate = 3600 * len(lately) / (now - lately[0])

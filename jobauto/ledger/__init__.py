@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,14 +52,17 @@ class Entry:
         return count
 
 
-def ends(entries: Iterable[Entry]) -> list[tuple[float, bool]]:
-    """When jobs that ran have ended (seconds since 1970), and whether they failed; oldest first."""
+def ends(entries: Iterable[Entry], last: int | None = None) -> list[tuple[float, bool]]:
+    """When jobs that ran have ended (seconds since 1970), and whether they failed; oldest first.
+
+    With `last` only so many of the newest; dates sort as they are written.
+    """
+    words = (word for entry in entries for word in entry.words)
+    dates = ((w.date, w.what == "failed") for w in words if w.what in ("finished", "failed"))
     found = []
-    for entry in entries:
-        for word in entry.words:
-            if word.what in ("finished", "failed"):
-                with contextlib.suppress(ValueError):  # a date such as 20269999_000000, by hand
-                    found.append((moment(word.date), word.what == "failed"))
+    for date, failed in heapq.nlargest(last, dates) if last else dates:
+        with contextlib.suppress(ValueError):  # a date such as 20269999_000000, by hand
+            found.append((moment(date), failed))
     return sorted(found)
 
 

@@ -1,15 +1,13 @@
-"""All jobs at once: folders by ids, a cell a job; and what changed from one tick to the next."""
+"""All jobs at once: folders by ids, a cell a job."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 import networkx as nx
-from sse_starlette import ServerSentEvent
 
 from jobauto.graph import Graph
 from jobauto.model import Queued, State
@@ -17,7 +15,6 @@ from jobauto.report.layers import depths
 from jobauto.report.theme import FILL, ORDER, SIGN
 from jobauto.web.snapshot import Snapshot
 
-CHANGED = 200  # cells in one event
 RUNNING = "running"  # the one kind of `started` that has a cell of its own
 _NUMBERS = re.compile(r"(\d+)")
 
@@ -84,25 +81,3 @@ def natural(text: str) -> list[tuple[int, int, str]]:
     """A key that sorts mp-2 before mp-10."""
     parts = _NUMBERS.split(text)
     return [(1, int(p), "") if p.isdecimal() and p.isascii() else (0, 0, p) for p in parts]
-
-
-def event(before: Snapshot, now: Snapshot) -> ServerSentEvent:
-    """The event that tells a client of a change."""
-    return ServerSentEvent(data=json.dumps(change(before, now)), event="change")
-
-
-def change(before: Snapshot, now: Snapshot) -> Data:
-    """What an event says of the way from one snapshot to the next one: few names of many."""
-    changed = {}
-    for name in now.names:
-        word = cell(now, name)
-        if name not in before.status.states or cell(before, name) != word:
-            changed[name] = word
-    return {
-        "tick": now.tick,
-        "date": now.date,
-        "counts": {state.word: number for state, number in now.counts.items()},
-        "conditions": [condition.what for condition in now.status.conditions],
-        "changed": dict(list(changed.items())[:CHANGED]),
-        "more": max(0, len(changed) - CHANGED),
-    }

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from sse_starlette import ServerSentEvent
 
-from jobauto.web.grid import event
+from jobauto.web.changes import event
 from jobauto.web.snapshot import Snapshot
 
 CLIENTS = 16
@@ -30,9 +30,10 @@ class Hub:
         """Tell all clients of a change."""
         self._call(before, now)
 
-    def close(self) -> None:
-        """Let all clients go."""
+    def close(self) -> bool:
+        """Let all clients go when they have read what there is; whether there were any."""
         self._call(None, None)
+        return bool(self._clients)
 
     def _call(self, before: Snapshot | None, now: Snapshot | None) -> None:
         if self.loop is not None:

@@ -16,8 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from jobauto import registry
 from jobauto.actions.status import status
 from jobauto.clock import Clock
+from jobauto.web.changes import event
 from jobauto.web.door import Door, by_anyone, kill_from_outside
-from jobauto.web.grid import event
 from jobauto.web.hub import CLIENTS
 from jobauto.web.snapshot import Snapshot, differ
 

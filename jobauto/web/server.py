@@ -31,6 +31,7 @@ from jobauto.web.snapshot import Board
 log = logging.getLogger("jobauto")
 
 FILE = "http.json"
+LAST_WORDS = 3.0  # seconds that clients have who follow a run to its end
 FAREWELL = 5.0  # seconds for the server to end
 
 
@@ -122,6 +123,8 @@ def _thread(app: Starlette, listener: socket.socket, hub: Hub) -> Iterator[None]
     thread.start()
     try:
         yield
+        if hub.close():  # pages ask for what they show of the end
+            thread.join(LAST_WORDS)
     finally:
         hub.close()
         server.should_exit = True

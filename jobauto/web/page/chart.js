@@ -75,8 +75,11 @@ function panel(title, width, x, last, top, dashed, lines) {
   );
 }
 
-const number = (value) =>
-  value >= 10 ? Math.round(value).toLocaleString("en") : String(Math.round(value * 10) / 10);
+const number = (value) => {
+  if (value < 10) return String(Math.round(value * 10) / 10);
+  const short = value >= 100_000 ? { notation: "compact", maximumFractionDigits: 1 } : {};
+  return Math.round(value).toLocaleString("en", short);
+};
 
 function axis(width, x, first, last) {
   const long = last - first > 36 * 3600;

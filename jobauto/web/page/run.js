@@ -100,7 +100,7 @@ function drawStatus() {
   document.title = `${far.done}/${far.total} ${status.run}`;
   document.body.dataset.role = status.role;
   document.body.dataset.link = "good";
-  const watched = status.monitor ? `on ${status.scheduler}, seen ${date(status.date)}` : "no monitor watches this run";
+  const watched = status.monitor ? `on ${status.scheduler}, seen ${date(status.date)}` : `no monitor watches this run; to go on: jobmon.py --ldir ${status.project}/${status.run}`;
   find("where").textContent = status.role === "owner" ? watched : `${watched}; you may look, not change`;
   banner();
   const stopped = status.conditions.some((condition) => condition.what === "stopped");
@@ -118,7 +118,7 @@ function drawStatus() {
   const share = far.total ? Math.floor((100 * far.done) / far.total) : 100;
   tiles([
     ["ended", `${far.done.toLocaleString("en")} of ${far.total.toLocaleString("en")}`, `${share} %`],
-    ["an hour", far.rate === null ? "–" : far.rate.toLocaleString("en", { maximumFractionDigits: far.rate < 10 ? 1 : 0 }), "lately"],
+    ["an hour", far.rate === null || !status.monitor ? "–" : far.rate.toLocaleString("en", { maximumFractionDigits: far.rate < 10 ? 1 : 0 }), "lately"],
     ["expected end", far.end ? date(far.end) : far.left ? "–" : "over", far.left ? `${far.left.toLocaleString("en")} to come` : ""],
     ["in the queue", `${inQueue}`, `of at most ${limits.maxqsub}`],
     ["failed, killed, unsure", `${bad}`, counts.blocked ? `${counts.blocked} blocked by them` : ""],
@@ -221,15 +221,16 @@ function all() {
 }
 
 function changed(event) {
-  const news = JSON.parse(event.data);
-  if (!grid.data.folders.length) return;
-  if (news.more || !grid.change(news.changed)) refreshGrid();
+  const { changed: cells, more, ...now } = JSON.parse(event.data);
+  if (!status || !grid.data.folders.length) return;
+  status = { ...status, ...now };
+  drawStatus();
+  if (more || !grid.change(cells)) refreshGrid();
   else drawMap();
-  if (Object.keys(news.changed).length) {
+  if (Object.keys(cells).length) {
     refreshPast();
     refreshList();
   }
-  refreshStatus();
   refreshJob();
 }
 
