@@ -114,6 +114,8 @@ def test_a_run_is_watched_to_its_end(browser: Browser, run: Callable[..., Watche
         assert page.evaluate("performance.timeOrigin") == loaded
         page.locator("#legend", has_text="finished 24").wait_for()
         assert page.locator("#chart svg").count() == 4
+        ended = page.locator("#chart svg >> nth=0").get_attribute("aria-label")
+        assert ended == "ended: now 24, at most 24"
         page.screenshot(path=s.pictures / "over.png", full_page=True)
         assert (seen.errors, seen.foreign) == ([], [])
         cut = "net::ERR_"  # the monitor is gone, and the page asks again

@@ -26,7 +26,7 @@ Data = dict[str, Any]
 
 def overview(at: Snapshot) -> Data:
     """The run as a whole."""
-    status = at.status
+    status, now = at.status, known(at.date) or 0.0
     folder = status.run.folder
     return {
         "project": folder.parent.name,
@@ -34,9 +34,10 @@ def overview(at: Snapshot) -> Data:
         "scheduler": status.run.scheduler,
         "monitor": at.watched,
         "date": at.date,
+        "now": now,
         "tick": at.tick,
         "counts": {state.word: number for state, number in at.counts.items()},
-        "progress": asdict(progress(status, known(at.date) or 0.0)),
+        "progress": asdict(progress(status, now)),
         "conditions": [asdict(condition) for condition in status.conditions],
         "queue": len(status.queue),
         "others": {state.value: number for state, number in status.others().items()},

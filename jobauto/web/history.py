@@ -34,7 +34,7 @@ def history(at: Snapshot) -> dict[str, Any]:
     for when in sorted(moves):
         total = _sum(total, moves[when])
         points.append([when, *total])
-    return {"now": known(at.date), "points": _thinned(points)}
+    return {"points": _thinned(points)}
 
 
 def _moves(entry: Entry) -> Iterator[tuple[float, Numbers]]:

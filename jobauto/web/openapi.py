@@ -88,6 +88,7 @@ _SCHEMAS = {
         monitor={"type": "boolean", "description": "one looks after the run"},
         role={"enum": ["owner", "reader"]},
         date=_TEXT,
+        now={"type": "number", "description": "seconds since 1970"},
         tick=_NUMBER,
         counts=_NUMBERS,
         progress=_PROGRESS,
@@ -109,7 +110,6 @@ _SCHEMAS = {
         },
     ),
     "History": _object(
-        now=_MAYBE,
         points={
             "type": "array",
             "description": "seconds since 1970, jobs in the queue, done, failed",

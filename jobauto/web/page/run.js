@@ -27,7 +27,7 @@ const refreshGrid = seldom(guarded(async () => {
 const refreshPast = seldom(guarded(async () => {
   past = await get("history");
   drawPast();
-}), 5000);
+}), 1000);
 const refreshList = seldom(guarded(() => list.refresh()), 1500);
 const refreshJob = seldom(guarded(async () => {
   const name = chosen;
@@ -172,8 +172,19 @@ function drawMap() {
   paintBar();
 }
 
+/** The newest numbers; what was before them is asked for only once in a while. */
+function addPast() {
+  const { now, counts, progress: far } = status;
+  const done = (counts.finished || 0) + (counts.skipped || 0);
+  if (!past || past.points.length > 1000) refreshPast();
+  else {
+    past.points.push([now, (counts.started || 0) + (counts.submitting || 0), done, far.done - done]);
+    drawPast();
+  }
+}
+
 function drawPast() {
-  if (past && status) drawChart(find("chart"), past.points, status.monitor ? past.now : 0, status.progress.total, status.limits.maxqsub);
+  if (past && status) drawChart(find("chart"), past.points, status.monitor ? status.now : 0, status.progress.total, status.limits.maxqsub);
 }
 
 // --- what a person does ---
@@ -222,15 +233,13 @@ function all() {
 
 function changed(event) {
   const { changed: cells, more, ...now } = JSON.parse(event.data);
-  if (!status || !grid.data.folders.length) return;
+  if (!status || !grid.data.legend.length) return;
   status = { ...status, ...now };
   drawStatus();
   if (more || !grid.change(cells)) refreshGrid();
   else drawMap();
-  if (Object.keys(cells).length) {
-    refreshPast();
-    refreshList();
-  }
+  addPast();
+  if (Object.keys(cells).length) refreshList();
   refreshJob();
 }
 
