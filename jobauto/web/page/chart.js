@@ -12,7 +12,8 @@ export function drawChart(place, points, now, total, limit) {
     return;
   }
   const first = points[0][0];
-  const last = Math.max(points.at(-1)[0], now || 0, first + 1);
+  const latest = Math.max(points.at(-1)[0], now || 0, first + 1);
+  const last = latest + 0.03 * (latest - first); // the last step is to be seen, too
   const width = place.clientWidth;
   const x = (when) => LEFT + ((width - LEFT - 6) * (when - first)) / (last - first);
   const ended = points.map(([when, , done, bad]) => [when, done + bad]);
