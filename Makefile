@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 TRY    := try
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test trials lab lab-down bench rounds check format clean
+.PHONY: help install run test trials lab lab-down bench bench-web rounds check format clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -32,7 +32,7 @@ test: $(VENV)/.dev  ## all tests for which there are the parts (see lab)
 trials: $(VENV)/.dev  ## random histories of whole runs (N=100000), or one again (SEED=123)
 	PYTHONPATH=. $(BIN)/python tests/trials.py $(if $(SEED),--seed $(SEED),$(if $(N),--number $(N)))
 
-lab:  ## start a real sshd, Slurm and Grid Engine here, and fake clusters (Debian 12, root)
+lab:  ## start a real sshd, Slurm and Grid Engine here, and fake clusters; Chromium (Debian 12, root)
 	lab/up
 
 lab-down:  ## stop what lab started
@@ -40,6 +40,9 @@ lab-down:  ## stop what lab started
 
 bench: $(VENV)/.dev  ## measure against the floor; writes into bench/RESULTS.md
 	$(BIN)/python bench/bench.py
+
+bench-web: $(VENV)/.dev  ## measure HTTP and reports at 10,000 jobs; the same file
+	$(BIN)/python bench/web.py
 
 rounds: $(VENV)/.dev  ## kill the monitor 200 times on each scheduler and count (ROUNDS=OPTIONS)
 	$(BIN)/python bench/rounds.py $(ROUNDS)

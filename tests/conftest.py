@@ -8,8 +8,11 @@ from pathlib import Path
 
 import places
 import pytest
+from browser import browser
 from filelock import FileLock
 from hypothesis import settings
+
+__all__ = ["browser"]  # one for all modules
 
 # In CI the same examples every time; here new ones, and what once failed is tried first.
 settings.register_profile("always the same", derandomize=True, deadline=None)

@@ -137,8 +137,8 @@ class Guards:
             return
         headers, stamped = Headers(scope=scope), _Stamped(send)
         try:
+            body = await _body(headers, receive)  # first: unread, it makes a client miss our answer
             role = self._admitted(Request(scope))
-            body = await _body(headers, receive)
         except Refused as refused:
             await _refusal(refused, scope)(scope, receive, stamped)
             return

@@ -58,11 +58,13 @@ def _form(**fields: dict[str, Any]) -> dict[str, Any]:
     return {"required": True, "content": {kind: {"schema": schema} for kind in kinds}}
 
 
+_STATE = {**_TEXT, "enum": sorted(WORDS)}
+_STATES = {"type": "array", "items": {**_TEXT, "enum": ["", *sorted(WORDS)]}}
 _CONDITION = _object(what=_TEXT, why=_TEXT, since=_TEXT, until=_TEXT)
 _MAYBE = {"type": ["number", "null"]}
 _LINE = {
     "name": _TEXT,
-    "state": {**_TEXT, "enum": sorted(WORDS)},
+    "state": _STATE,
     "jobid": _TEXT,
     "word": _TEXT,
     "queue": _TEXT,
@@ -178,7 +180,8 @@ DESCRIPTION: dict[str, Any] = {
             "get": {
                 "summary": "jobs in order of name, in pages",
                 "parameters": [
-                    _query("state", "words of states, with commas", _TEXT),
+                    _query("state", "words of states, with commas; none: all", _STATES)
+                    | {"style": "form", "explode": False},
                     _query("like", "a pattern: mp-1*/qsub.0", {**_TEXT, "maxLength": 200}),
                     _query("after", "begin behind this name", _TEXT),
                     _query("limit", "how many", {"type": "integer", "minimum": 1, "maximum": 1000}),
