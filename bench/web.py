@@ -25,16 +25,30 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import pytest  # noqa: E402
 import results  # noqa: E402
+from browser import running, watched  # noqa: E402
 from served import BAD, Served, World, serving  # noqa: E402
 
 from jobauto.loop import Link  # noqa: E402
 from jobauto.web import snapshot  # noqa: E402
+from jobauto.web.sessions import ticket  # noqa: E402
 
 FOLDERS, IDS = 1000, 10
 FAILS = 50  # folders from one in which a job fails to the next
 IN_QUEUE = 500
 ASKED = 30  # times for each request
+ASKED_FOR = [
+    "/api/status",
+    "/api/grid",
+    "/api/history",
+    "/api/jobs?limit=200",
+    "/api/jobs/m0050/qsub.5",
+]
 HEAD = ["what", "time", "beside it"]
+
+LONG_TASKS = """longest = 0;
+new PerformanceObserver((found) => {
+  for (const task of found.getEntries()) longest = Math.max(longest, task.duration);
+}).observe({ type: "longtask", buffered: true });"""
 
 Row = list[str]
 
@@ -114,10 +128,7 @@ def ticks(bench: Bench) -> list[Row]:
 
 def answers(bench: Bench) -> list[Row]:
     """Requests one after the other, while the monitor waits for its next tick."""
-    return [
-        answer(bench.served, path)
-        for path in ("/api/status", "/api/jobs?limit=200", "/api/jobs/m0050/qsub.5")
-    ]
+    return [answer(bench.served, path) for path in ASKED_FOR]
 
 
 def answer(served: Served, path: str) -> Row:
@@ -127,6 +138,42 @@ def answer(served: Served, path: str) -> Row:
         sys.exit(f"{path}: {got.status} {got.text}")
     taken = statistics.median(seconds(lambda: served.get(path)) for _ in range(ASKED))
     return [f"`GET {path}`", f"{taken * 1000:.1f} ms", f"{len(got.text) / 1000:.1f} kB"]
+
+
+def page(bench: Bench) -> list[Row]:
+    """The page in Chromium: until the map is there, and what one drawing of it costs.
+
+    The longest task is the longest time in which the page answers nobody.
+    """
+    served = bench.served
+    link = f"{served.facts['url']}/login#"
+    link += ticket(served.facts["token"], served.world.clock.now())
+    with running() as chromium, watched(chromium, link) as (shown, seen):
+        shown.wait_for_selector("#map[data-ms]", timeout=60_000)
+        loaded = shown.evaluate("performance.now()")
+        shown.evaluate(LONG_TASKS)
+        shown.focus("#map")
+        drawn = []
+        for _ in range(ASKED):
+            shown.keyboard.press("ArrowDown")
+            shown.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+            drawn.append(float(shown.get_attribute("#map", "data-ms") or 0))
+        longest = shown.evaluate("longest")
+        if seen.all:
+            sys.exit(str(seen.all))
+    blocked = f"longest task {longest:.0f} ms" if longest else "no task of more than 50 ms"
+    return [
+        [
+            "the page, from the click to its map",
+            f"{loaded / 1000:.2f} s",
+            "Chromium, no graphics card",
+        ],
+        [
+            "one drawing of the map",
+            f"{statistics.median(drawn):.1f} ms",
+            f"longest task {longest:.0f} ms",
+        ],
+    ]
 
 
 def reports(bench: Bench) -> list[Row]:
@@ -147,8 +194,7 @@ def report(bench: Bench, kind: str) -> Row:
     return [f"`jobauto report -o report.{kind}`", f"{taken:.1f} s", f"{size:.1f} MB"]
 
 
-#: what is measured, in this order; how long the page takes to be drawn belongs behind `answers`
-MEASURES: list[Callable[[Bench], list[Row]]] = [ticks, answers, reports]
+MEASURES: list[Callable[[Bench], list[Row]]] = [ticks, answers, page, reports]
 
 
 def write(rows: list[Row]) -> None:

@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-__all__ = ["Seen", "browser", "page_at", "watched"]
+__all__ = ["Seen", "browser", "page_at", "running", "watched"]
 
 OPTIONS = [
     "--no-sandbox",  # root has none
@@ -32,9 +32,9 @@ PATIENCE = 10_000  # milliseconds for whatever a test waits for
 OF_THE_PAGE = ("data", "blob", "about")
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium, ended with the session. asyncio.run() is impossible in this thread meanwhile."""
+@contextmanager
+def running() -> Iterator[Browser]:
+    """Chromium, until the block ends. asyncio.run() is impossible in this thread meanwhile."""
     program = shutil.which("chromium")
     if program is None:
         places.cannot("there is no chromium (as root: make lab)")
@@ -46,6 +46,13 @@ def browser() -> Iterator[Browser]:
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=program, args=OPTIONS) as chromium,
     ):
+        yield chromium
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One for all tests."""
+    with running() as chromium:
         yield chromium
 
 
