@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from fake import FakeClock, FakeJob
-from places import ROOT, Place, newest, wait_for
+from places import ROOT, Place, alive, newest, wait_for
 from pydantic import SecretStr
 from test_monitor import CHAIN, World, folders, world
 from trees import job, make
@@ -108,7 +108,7 @@ def test_later_failures_are_told_together_once_an_hour() -> None:
 def test_a_job_that_failed_anew_is_told_again() -> None:
     story = Story()
     story.then(failing("a"))
-    story.then(CALM, after=HOUR)
+    assert story.causes(failing("a"), after=HOUR) == []
     assert story.causes(failing("a", date="20261121_010000"), after=1) == [FAILED]
 
 
@@ -280,6 +280,22 @@ def test_looks_of_cron_tell_the_end_once(world: Callable[..., World]) -> None:
     assert said == [FAILED, ENDED]
 
 
+def test_an_end_that_was_told_outlives_a_bad_link(world: Callable[..., World]) -> None:
+    w = world(CHAIN)
+    assert told(w).causes == [ENDED]
+    for fault in ("hang", ""):
+        w.clock.sleep(2 * HOUR)
+        w.host.faults = [fault]
+        assert told(w, once=True).got == []
+
+
+def test_a_job_for_whose_file_nobody_is_left_counts_as_blocked(
+    world: Callable[..., World],
+) -> None:
+    [said] = told(world({"a/qsub.0": "", "a/qsub.dependency.0": "never\n"})).got
+    assert said.counts == {"blocked": 1}
+
+
 def test_looks_of_cron_add_up_to_a_long_trouble(world: Callable[..., World]) -> None:
     w = world(CHAIN)
     said = []
@@ -364,6 +380,22 @@ def test_a_person_who_stops_it_knows(
     world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert ending(world(CHAIN), monkeypatch, Interrupted())[0] == []
+
+
+def test_the_block_ends_when_the_last_message_is_sent(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, stuck: Stuck
+) -> None:
+    w = world(CHAIN)
+    monkeypatch.setattr("jobauto.telling.to_command", lambda *_: stuck.box)
+    w.chosen.on_event = "true"
+
+    def pause(_seconds: float) -> None:
+        stuck.go.set()
+        wait_for(stuck.box.idle, 30)
+
+    with telling(w.monitor(), w.chosen, pause) as teller:
+        teller.ended(GAVE_UP)
+    assert stuck.sent == 2
 
 
 # Sending
@@ -526,28 +558,59 @@ def test_a_service_gets_title_and_text(listener: Listener) -> None:
 
 
 def test_a_service_that_fails_does_not_keep_others_from_it(
-    listener: Listener, capfd: pytest.CaptureFixture[str]
+    listener: Listener,
 ) -> None:
     listener.status = 500
     box = to_services([SecretStr(listener.url)] * 2)
     assert sent(box, MESSAGE) == ["not told (failed): json:// did not take it"] * 2
     assert len(listener.got) == 2
-    out, err = capfd.readouterr()
-    assert out + err == ""
 
 
-def test_a_service_that_hangs_delays_only_its_own_thread(listener: Listener) -> None:
+ELSEWHERE = """
+import sys
+from pydantic import SecretStr
+from jobauto.telling.causes import Message
+from jobauto.telling.outbox import to_services
+
+box = to_services([SecretStr(sys.argv[1])])
+box.put(Message("failed", "title", "text", {}))
+for line in sys.stdin:
+    while line == "wait\\n" and not box.idle():
+        pass
+"""
+
+
+@contextmanager
+def elsewhere(url: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that sends one message, and ends with its stdin."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", ELSEWHERE, url],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_service_that_hangs_does_not_keep_the_process(listener: Listener) -> None:
     listener.go.clear()
-    before = set(threading.enumerate())
-    box = to_services([SecretStr(listener.url)])
-    box.put(MESSAGE)
-    assert listener.asked.wait(30)
-    assert not box.idle()
-    served = "process_request_thread"
-    new = [t for t in threading.enumerate() if t not in before and served not in t.name]
-    assert [thread.daemon for thread in new] == [True], new  # the process can end without them
-    listener.go.set()
-    wait_for(box.idle, 30)
+    with elsewhere(f"{listener.url}&rto=600") as process:  # apprise would wait 10 minutes
+        assert listener.asked.wait(30)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+    assert listener.got == []
+
+
+def test_a_service_that_fails_says_nothing_at_the_terminal(listener: Listener) -> None:
+    listener.status = 500
+    with elsewhere(listener.url) as process:
+        _, said = process.communicate("wait\n", timeout=60)
+    assert said.splitlines() == ["not told (failed): json:// did not take it"]  # our own warning
 
 
 @pytest.mark.parametrize(
@@ -619,8 +682,9 @@ def test_what_a_command_leaves_behind_it_may_go_on(tmp_path: Path) -> None:
     """A command in time is left alone: `notify-send … &` is no fault."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    text = "(read word <fifo; echo $word >later) >/dev/null 2>&1 &"
+    text = f"(read word <{fifo}; echo $word >later) >/dev/null 2>&1 &"
     assert guarded(text, tmp_path, os.environ, tmp_path / "log", 1) == 0
+    wait_for(lambda: not alive(f"sh {text} 1"), 10)  # the guard
     fifo.write_text("done\n")
     wait_for(lambda: (tmp_path / "later").exists(), 10)
 

@@ -92,11 +92,10 @@ def decide(facts: Facts, told: Told, now: float) -> tuple[list[Message], Told]:
 
 
 def _up_to_date(facts: Facts, told: Told, now: float) -> Told:
-    """Forget what is over: failures that were mended, trouble that went away."""
+    """Forget trouble that went away, and an end that was not the last one."""
     cause = _cause(facts.trouble)
     return replace(
         told,
-        failures={n: date for n, date in told.failures.items() if n in facts.failures},
         since={cause: told.since.get(cause, now)} if cause else {},
         lasting=tuple(c for c in told.lasting if c == cause),
         end="" if facts.going and not facts.end else told.end,
