@@ -23,7 +23,7 @@ from test_monitor import CHAIN, World, folders, world
 from trees import job, make
 
 from jobauto import services
-from jobauto.errors import DONE, SOME_FAILED, Interrupted, NeedsLogin, UserError
+from jobauto.errors import DONE, GAVE_UP, SOME_FAILED, Interrupted, NeedsLogin, UserError
 from jobauto.host.detached import guarded
 from jobauto.loop import loop
 from jobauto.model import stamp
@@ -568,15 +568,16 @@ def test_a_service_that_fails_does_not_keep_others_from_it(
 
 ELSEWHERE = """
 import sys
+import time
 from pydantic import SecretStr
+from jobauto.clock import Clock
 from jobauto.telling.causes import Message
-from jobauto.telling.outbox import to_services
+from jobauto.telling.outbox import farewell, to_services
 
 box = to_services([SecretStr(sys.argv[1])])
 box.put(Message("failed", "title", "text", {}))
-for line in sys.stdin:
-    while line == "wait\\n" and not box.idle():
-        pass
+if sys.stdin.read():
+    farewell([box], time.sleep, Clock())
 """
 
 
@@ -609,7 +610,7 @@ def test_a_service_that_hangs_does_not_keep_the_process(listener: Listener) -> N
 def test_a_service_that_fails_says_nothing_at_the_terminal(listener: Listener) -> None:
     listener.status = 500
     with elsewhere(listener.url) as process:
-        _, said = process.communicate("wait\n", timeout=60)
+        _, said = process.communicate("wait", timeout=60)
     assert said.splitlines() == ["not told (failed): json:// did not take it"]  # our own warning
 
 
