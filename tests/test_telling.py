@@ -681,12 +681,12 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(
 
 def test_what_a_command_leaves_behind_it_may_go_on(tmp_path: Path) -> None:
     """A command in time is left alone: `notify-send … &` is no fault."""
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    text = f"(read word <{fifo}; echo $word >later) >/dev/null 2>&1 &"
+    go = tmp_path / "go"
+    turns = "n=0; while [ ! -e go ] && [ $n -lt 200 ]; do sleep 0.1; n=$((n + 1)); done"
+    text = f"({turns}; echo {go} >later) >/dev/null 2>&1 &"
     assert guarded(text, tmp_path, os.environ, tmp_path / "log", 1) == 0
     wait_for(lambda: not alive(f"sh {text} 1"), 10)  # the guard
-    fifo.write_text("done\n")
+    go.touch()
     wait_for(lambda: (tmp_path / "later").exists(), 10)
 
 
