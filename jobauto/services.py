@@ -35,7 +35,6 @@ def opened(url: str) -> Service:
             "--notify: apprise is not installed", hint="pip install 'jobauto[notify]'"
         ) from None
     for name in ("apprise", "urllib3"):  # they would show URLs at the terminal
-        logging.getLogger(name).propagate = False
         logging.getLogger(name).addHandler(logging.NullHandler())
     # With a timeout apprise sends in threads that keep this process from ending. Its own log
     # of what it did stays in memory, as it may hold secrets.
