@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,8 +33,6 @@ def opened(url: str) -> Service:
         raise UserError(
             "--notify: apprise is not installed", hint="pip install 'jobauto[notify]'"
         ) from None
-    for name in ("apprise", "urllib3"):  # they would show URLs at the terminal
-        logging.getLogger(name).addHandler(logging.NullHandler())
     # With a timeout apprise sends in threads that keep this process from ending. Its own log
     # of what it did stays in memory, as it may hold secrets.
     asset = AppriseAsset(
