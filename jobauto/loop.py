@@ -34,6 +34,9 @@ log = logging.getLogger("jobauto")
 BACK_OFF = (2.0, 300.0)
 BACK_OFF_LOGIN = (30.0, 900.0)
 
+LOGIN = "waiting for login"
+HELPS = "; jobauto login RUN"
+
 
 @dataclass(slots=True)
 class Link:
@@ -77,7 +80,7 @@ class Link:
 
 def _kind(error: Exception) -> str:
     if isinstance(error, NeedsLogin):
-        return "waiting for login"
+        return LOGIN
     if isinstance(error, NoConnection):
         return "no connection"
     return "no answer" if isinstance(error, RemoteError) else "trouble on this machine"
@@ -86,7 +89,7 @@ def _kind(error: Exception) -> str:
 def _line(error: Exception) -> str:
     """The error without its hint; for a login, the command that helps."""
     text = error.what if isinstance(error, JobautoError) else str(error)
-    return f"{text}; jobauto login RUN" if isinstance(error, NeedsLogin) else text
+    return text + HELPS if isinstance(error, NeedsLogin) else text
 
 
 def loop(

@@ -7,6 +7,7 @@ import types
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from jobauto.errors import UserError, near
+from jobauto.services import scheme
 from jobauto.settings import Settings, option
 
 
@@ -29,7 +30,8 @@ class Parser(argparse.ArgumentParser):
             if name.startswith("-"):
                 known = [s for s in self._option_string_actions if s.startswith("--")]
                 raise UserError(f"unknown option {name}", hint=near(name, known))
-            raise UserError(f"unexpected argument {word!r}", hint=f"see {self.prog} --help")
+            shown = scheme(word) or word  # a URL may hold a secret
+            raise UserError(f"unexpected argument {shown!r}", hint=f"see {self.prog} --help")
         return found
 
 

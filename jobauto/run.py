@@ -23,7 +23,7 @@ from jobauto.ledger import files
 from jobauto.model import Attempt, Job, stamp
 from jobauto.quoting import shown, word
 from jobauto.schedulers import DIALECTS, Dialect
-from jobauto.settings import OF_THE_CALL, Settings
+from jobauto.settings import OF_THE_CALL, SECRET, Settings
 from jobauto.tree import Filler, Tree
 
 PRIVATE = ".jobauto"
@@ -210,7 +210,7 @@ def plan(settings: Settings, folder: Path) -> Run:
     kept = {
         name: value
         for name, value in settings.model_dump(mode="json").items()
-        if name not in OF_THE_CALL
+        if name not in OF_THE_CALL | SECRET
     }
     return Run(folder, secrets.token_hex(4), kept)
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_config_path
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -25,7 +25,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from jobauto import placeholders, resources
+from jobauto import placeholders, resources, services
 from jobauto.errors import UserError, near
 from jobauto.resources import Resources
 from jobauto.schedulers import DIALECTS
@@ -111,6 +111,17 @@ class Settings(BaseSettings):
         description="listen for HTTP on this port of 127.0.0.1 (default: the first free from 8080)",
     )
     no_http: bool = Field(False, description="listen for no HTTP")
+    notify: list[SecretStr] = Field(
+        default_factory=list,
+        description="tell these services (URLs of apprise) when the run ends or needs you; as they "
+        "hold secrets they best stand in your own jobmon.toml or JOBMON_NOTIFY, and are not "
+        "remembered",
+    )
+    on_event: str | None = Field(
+        None,
+        description="run this command of sh when the run ends or needs you; it finds what and why "
+        "in JOBAUTO_EVENT, JOBAUTO_TITLE, JOBAUTO_TEXT, JOBAUTO_RUN, JOBAUTO_COUNTS",
+    )
     dry_run: bool = Field(False, description="show what would be sent and submitted; send nothing")
     once: bool = Field(False, description="look and submit once, then end (for cron)")
 
@@ -120,6 +131,13 @@ class Settings(BaseSettings):
         if name not in SCHEDULERS:
             raise ValueError(f"no such scheduler; {near(name, SCHEDULERS)}")
         return name
+
+    @field_validator("notify")
+    @classmethod
+    def _understood(cls, urls: list[SecretStr]) -> list[SecretStr]:
+        for url in urls:
+            services.opened(url.get_secret_value())
+        return urls
 
     @field_validator(*resources.KEYS)
     @classmethod
@@ -153,6 +171,8 @@ class Settings(BaseSettings):
 
 # Options which say what this one call is to do, not what the run is: never remembered.
 OF_THE_CALL = {"initonly", "dry_run", "once", "datedir", "ldir"}
+# Options which are never remembered, shown, or handed to jobs and commands.
+SECRET = {"notify"}
 
 
 def option(name: str) -> str:
@@ -245,7 +265,14 @@ def refused(error: ValidationError) -> tuple[str, str]:
     """The field of the first value that is wrong, and what is wrong with it."""
     first = error.errors()[0]
     name = str(first["loc"][0])
-    return name, f"{option(name)}: {first['msg']} (it was {first['input']!r})"
+    was = "" if name in SECRET else f" (it was {first['input']!r})"
+    return name, f"{option(name)}: {first['msg']}{was}"
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that a job or a command may see."""
+    hidden = {PREFIX + name.upper() for name in SECRET}
+    return {name: text for name, text in environment.items() if name not in hidden}
 
 
 def _explained(error: ValidationError, given: dict[str, Any], files: list[Path]) -> UserError:

@@ -24,6 +24,7 @@ ORDER = [
     "placeholders",
     "clock",
     "resources",
+    "services",
     "schedulers",
     "asking",
     "settings",
@@ -50,6 +51,7 @@ ORDER = [
     "loop",
     "start",
     "actions",
+    "telling",
     "report",
     "web",
     "cli",
@@ -164,7 +166,9 @@ def test_dialects_have_no_effects() -> None:
         assert rooms_of(tree) <= {"model", "quoting", "resources", "schedulers"}, path
 
 
-@pytest.mark.parametrize("name", ["judge", "graph", "model", "placeholders", "quoting"])
+@pytest.mark.parametrize(
+    "name", ["judge", "graph", "model", "placeholders", "quoting", "telling/causes"]
+)
 def test_what_decides_touches_nothing(name: str) -> None:
     tree = parsed()[Path(f"{name}.py")]
     assert foreign(tree) & (EFFECTS | STARTS_PROCESSES) <= ({"time"} if name == "model" else set())

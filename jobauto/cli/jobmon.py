@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,8 +21,9 @@ from jobauto.loop import Link, loop, stopping
 from jobauto.monitor import Monitor
 from jobauto.options import Parser, add_settings
 from jobauto.run import Run
-from jobauto.settings import Settings
+from jobauto.settings import Settings, without_secrets
 from jobauto.start import monitoring
+from jobauto.telling import telling
 
 log = logging.getLogger("jobauto")
 
@@ -75,7 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(given: dict[str, object]) -> int:
     if "port" in given:  # wins over a --no-http that is remembered
         given.setdefault("no_http", False)
-    runner, clock, screen = Runner(person=show.person_there()), Clock(), show.Screen()
+    runner = Runner(without_secrets(os.environ), show.person_there())
+    clock, screen = Clock(), show.Screen()
     show.log_to_terminal(screen)
 
     def begin(run: Run) -> None:
@@ -93,14 +96,7 @@ def _run(given: dict[str, object]) -> int:
             return DONE
         done_before = dict(runner.calls)
         try:
-            with _watched(monitor, chosen, screen) as watched:
-                code = loop(
-                    monitor,
-                    runner.pause,
-                    watched,
-                    once=chosen.once,
-                    give_up=chosen.give_up,
-                )
+            code = _loop(monitor, chosen, runner, screen)
         except Interrupted:
             screen.end()
             folder = show.short(monitor.run.folder)
@@ -111,6 +107,22 @@ def _run(given: dict[str, object]) -> int:
         calls = {k: n - done_before.get(k, 0) for k, n in runner.calls.items()}
         log.info("looked %d times; processes started: %s", monitor.ticks, calls)
     show.print_status(status(monitor.run.folder), screen.console)
+    return code
+
+
+def _loop(monitor: Monitor, chosen: Settings, runner: Runner, screen: show.Screen) -> int:
+    """Tick until the run is over, and let everybody see it; the exit code."""
+    with (
+        telling(monitor, chosen, runner.pause) as teller,
+        _watched(monitor, chosen, screen) as watched,
+    ):
+
+        def see(monitor: Monitor, link: Link) -> None:
+            teller.look(monitor, link)
+            watched(monitor, link)
+
+        code = loop(monitor, runner.pause, see, once=chosen.once, give_up=chosen.give_up)
+        teller.ended(code)
     return code
 
 
