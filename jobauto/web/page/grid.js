@@ -2,6 +2,7 @@
 // that all fit on a screen; it is drawn at once, for ten thousand jobs, too.
 
 import { el, find } from "./api.js";
+import { BAD, cell, fitted, heading } from "./cells.js";
 import { chip } from "./legend.js";
 
 const GAP = 10;
@@ -10,7 +11,6 @@ const HEAD = 16;
 const TALL = 440; // pixels that the map should not exceed
 const SMALLEST = 4;
 const NAMED = 12; // the smallest cells beside which there are names
-const BAD = new Set(["failed", "unsure", "killed"]);
 
 export class Grid {
   constructor(canvas, choose, speak) {
@@ -18,6 +18,7 @@ export class Grid {
     this.choose = choose;
     this.speak = speak;
     this.data = { legend: [], ids: [], folders: [], cells: [] };
+    this.longest = { folder: 0, id: 0 };
     this.row = this.column = -1;
     this.dirty = false;
     canvas.addEventListener("click", (event) => this.#point(event, true));
@@ -43,7 +44,8 @@ export class Grid {
     [this.row, this.column] = this.place.get(chosen) || [-1, -1];
     const pen = this.canvas.getContext("2d");
     pen.font = FONT;
-    this.longest = 10 + Math.max(0, ...data.folders.map((name) => pen.measureText(name).width));
+    const longest = (texts) => Math.max(0, ...texts.map((text) => pen.measureText(text).width));
+    this.longest = { folder: longest(data.folders), id: longest(data.ids) };
     this.draw();
   }
 
@@ -91,29 +93,36 @@ export class Grid {
     const width = this.canvas.parentElement.clientWidth;
     const rows = Math.max(1, this.data.folders.length);
     const columns = Math.max(1, this.data.ids.length);
-    const made = (size, left, per) => {
+    const made = (size, left, head, per) => {
       const block = left + columns * size + GAP;
       const wide = Math.ceil(rows / per) * block - GAP;
-      return { size, left, per, block, width: Math.max(width, wide), height: HEAD + Math.min(rows, per) * size, fits: wide <= width };
+      return {
+        size, left, head, per, block,
+        width: Math.max(width, wide),
+        height: head + Math.min(rows, per) * size,
+        fits: wide <= width,
+      };
     };
-    for (const [left, least] of [[Math.min(this.longest, 140, width / 3), NAMED], [0, SMALLEST]]) {
+    const { folder, id } = this.longest;
+    for (const [left, least] of [[Math.min(folder + 10, 140, width / 3), NAMED], [0, SMALLEST]]) {
       for (let size = 20; size >= least; size -= 1) {
-        const found = made(size, left, Math.max(1, Math.floor((TALL - HEAD) / size)));
+        const head = left && id > size - 3 ? Math.ceil(Math.min(id, 70)) + 8 : HEAD; // ids stand upright
+        const found = made(size, left, head, Math.max(1, Math.floor((TALL - head) / size)));
         if (found.fits) return found;
       }
     }
     const fit = Math.max(1, Math.floor((width + GAP) / (columns * SMALLEST + GAP)));
-    return made(SMALLEST, 0, Math.ceil(rows / fit));
+    return made(SMALLEST, 0, HEAD, Math.ceil(rows / fit));
   }
 
   #corner(row, column) {
-    const { size, per, left, block } = this.layout;
-    return [left + Math.floor(row / per) * block + column * size, HEAD + (row % per) * size];
+    const { size, per, left, head, block } = this.layout;
+    return [left + Math.floor(row / per) * block + column * size, head + (row % per) * size];
   }
 
   #draw() {
     const { ids, folders, cells, legend } = this.data;
-    const { size, per, left, width, height, block } = (this.layout = this.#layout());
+    const { size, per, left, head, width, height, block } = (this.layout = this.#layout());
     const ratio = devicePixelRatio || 1;
     const { canvas } = this;
     canvas.width = Math.round(width * ratio);
@@ -131,7 +140,7 @@ export class Grid {
       const [x, y] = this.#corner(row, 0);
       if (left) pen.fillText(fitted(pen, folders[row] || ".", left - 8), x - left, y + size / 2 + 4);
       if (row % per) continue;
-      if (left) ids.forEach((id, n) => pen.fillText(fitted(pen, id, size - 1), x + n * size + 3, HEAD - 4));
+      if (left) ids.forEach((id, n) => heading(pen, id, x + n * size, head, head > HEAD ? size : 0));
       else pen.fillText(fitted(pen, folders[row], block - 4), x, HEAD - 4);
     }
     cells.forEach((line, row) => {
@@ -150,8 +159,8 @@ export class Grid {
   }
 
   #at(event) {
-    const { size, per, left, block } = this.layout;
-    const y = Math.floor((event.offsetY - HEAD) / size);
+    const { size, per, left, head, block } = this.layout;
+    const y = Math.floor((event.offsetY - head) / size);
     const nth = Math.floor(event.offsetX / block);
     const column = Math.floor((event.offsetX - nth * block - left) / size);
     const row = nth * per + y;
@@ -224,44 +233,6 @@ export class Grid {
     }
     this.speak("no job has failed");
   }
-}
-
-/** A cell is told by its colour and by its form, or where it is large enough by its sign. */
-function cell(pen, { word, fill, sign }, x, y, size, soft) {
-  const edge = size >= 8 ? 1 : 0.5;
-  const side = size - 2 * edge;
-  pen.fillStyle = fill;
-  if (size >= 14) {
-    pen.beginPath();
-    pen.roundRect(x + edge, y + edge, side, side, 3);
-    pen.fill();
-    pen.fillStyle = "#000000";
-    pen.textAlign = "center";
-    pen.fillText(sign, x + size / 2, y + size / 2 + 4);
-    pen.textAlign = "left";
-    return;
-  }
-  const middle = (part) => {
-    const inner = side * part;
-    pen.fillRect(x + (size - inner) / 2, y + (size - inner) / 2, inner, inner);
-  };
-  if (word === "waiting" || word === "held") {
-    pen.fillStyle = soft;
-    middle(0.34);
-  } else if (word === "ready") {
-    middle(0.6);
-  } else {
-    pen.fillRect(x + edge, y + edge, side, side);
-    pen.fillStyle = "#000000";
-    if (BAD.has(word)) middle(0.5);
-  }
-}
-
-function fitted(pen, text, width) {
-  if (pen.measureText(text).width <= width) return text;
-  let end = text.length - 1;
-  while (end > 0 && pen.measureText(text.slice(0, end) + "…").width > width) end -= 1;
-  return end > 0 ? text.slice(0, end) + "…" : "";
 }
 
 /** The legend above the map, with how many there are of each; `pick` shows a list of them. */
