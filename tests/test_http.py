@@ -86,6 +86,22 @@ def test_a_job_has_its_words_why_needs_and_tail(serve: Callable[..., Served]) ->
     assert failed["after"] == {"jobs": [{"name": "a/qsub.1", "state": "blocked"}], "more": 0}
 
 
+def test_the_log_of_a_job_is_for_all_and_that_of_the_monitor_for_the_owner(
+    serve: Callable[..., Served],
+) -> None:
+    s = serve(CHAIN)
+    for _ in range(4):
+        s.tick()
+    written = s.get("/api/log", job="a/0").data["lines"]
+    assert [line.split()[1] for line in written[:2]] == ["intent", "accepted"]
+    assert s.get("/api/log", job="a/0", lines="1").data["lines"] == written[-1:]
+    (s.world.folder / "jobmon.log").write_text(f"old\nrun {s.world.folder}\nlast\n")
+    told = s.get("/api/log", lines="2").data["lines"]
+    assert told == [f"run {s.world.folder.name}", "last"]
+    assert s.ask("GET", "/api/log?job=a/0", **s.reader).status == 200
+    assert s.ask("GET", "/api/log", **s.reader).status == 403
+
+
 def test_names_with_odd_characters_are_found(
     serve: Callable[..., Served],
 ) -> None:
@@ -105,6 +121,8 @@ def test_names_with_odd_characters_are_found(
         ("/api/jobs?limit=-1", 400),
         ("/api/jobs?limit=0", 400),
         ("/api/jobs?limit=1001", 400),
+        ("/api/log?lines=0", 400),
+        ("/api/log?job=nobody/7", 404),
         ("/api/jobs?like=" + "*a" * 200, 400),
         ("/api/jobs/nobody/qsub.7", 404),
         ("/api/jobs/", 404),

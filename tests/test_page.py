@@ -168,6 +168,10 @@ def test_a_job_is_chosen_held_released_and_killed(
         assert s.words()["b/qsub.0"] == ["started"]
         s.go()
         page.click("#job button:has-text('Retry')")
+        page.click("#job summary")
+        in_job_box(page, r"\d accepted a/qsub.0 2 jobid=")
+        page.click("#log summary")
+        page.locator("#log pre", has_text="retry by page: a/qsub.0").wait_for()
         shows(page, "ended", "4 of 4")
     assert s.monitor.wait(60) == 0
     assert s.words()["a/qsub.0"] == ["started", "killed", "retry", "started", "finished"]

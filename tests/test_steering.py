@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cluster
 import pytest
-from places import Place, newest, wait_for, words
-from trees import job, make
+from places import Place, cannot, newest, wait_for, words
+from test_http_curl import curl
+from trees import job, make, sleepers
 
 from jobauto.errors import CouldNotAsk
 from jobauto.host import Runner
@@ -77,6 +79,33 @@ def test_jobs_are_held_released_moved_and_ended_in_mid_run(place: Place, tmp_pat
     there = place.there(run)
     assert (there / "s0/where").read_text().strip() != other
     assert {(there / f"{name}/where").read_text().strip() for name in ("s1", "s2")} == {other}
+
+
+@pytest.mark.parametrize("place", ["slurm"], indirect=True)
+def test_every_action_of_pybatch_by_curl_on_a_cluster(place: Place, tmp_path: Path) -> None:
+    if not shutil.which("curl"):
+        cannot("there is no curl")
+    sleepers(tmp_path / "L/init", 5, 600)
+    monitor = place.start(tmp_path / "L", "--maxqsub", "1")
+    wait_for(lambda: any((tmp_path / "L").glob("2*/qsub.now")))
+    run = newest(tmp_path / "L")
+    log = run / "jobmon.log"
+    wait_for(lambda: len(jobids(run)) == 1)
+    assert curl(run, "STOP")[0] == 200
+    assert curl(run, "CHANGEMAXJ", "MAXJOBS=3")[0] == 200
+    wait_for(lambda: "limit by http: maxqsub 3" in log.read_text())
+    assert curl(run, "SWITCHQ", "QUEUE=other")[0] == 200
+    wait_for(lambda: "switchq by http" in log.read_text())
+    assert len(jobids(run)) == 1
+    assert curl(run, "RESUME")[0] == 200
+    wait_for(lambda: len(jobids(run)) == 3)
+    ids = list(jobids(run).values())
+    assert [queue_of("slurm", jobid) for jobid in ids] == ["debug", "other", "other"]
+    wait_for(lambda: "3 in the queue (3 running)" in curl(run, "CHECK")[1])
+    assert curl(run, "KILL") == (200, "the monitor and all jobs are being killed\n")
+    assert monitor.wait(60) == 3
+    wait_for(lambda: "3 job(s) killed" in log.read_text())
+    wait_for(lambda: not set(ids) & set(cluster.real("/usr/bin/squeue", "-h", "-o", "%i").split()))
 
 
 def why(place: Place, run: Path, folder: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from fnmatch import translate
 from typing import Any
 
+from jobauto.actions.log import of_job, of_run
 from jobauto.actions.order import FOR_JOBS, WORDS
 from jobauto.actions.progress import progress
 from jobauto.actions.why import find, tail, why
@@ -143,3 +144,11 @@ def _after(at: Snapshot, name: str) -> Data:
 def _word(at: Snapshot, name: str | None) -> str:
     state = at.status.states.get(name) if name else None
     return state.word if state else ""
+
+
+def log(at: Snapshot, name: str, lines: int) -> Data:
+    """All that was written of a job; without a name, the last lines of the monitor's own log."""
+    if name:
+        return {"lines": of_job(at.status, name)[-lines:]}
+    folder = at.status.run.folder
+    return {"lines": [line.replace(str(folder), folder.name) for line in of_run(at.status, lines)]}

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -72,27 +73,42 @@ def _history(request: Request) -> Response:
 def _jobs(request: Request) -> Response:
     query = request.query_params
     states = [word for text in query.getlist("state") for word in text.split(",") if word]
-    limit = _page(query.get("limit", str(answers.PAGE)))
+    limit = _number(query, "limit", answers.PAGE)
     at = _door(request).board.now
     found = answers.jobs(at, states, query.get("like", ""), query.get("after", ""), limit)
     return as_json(found)
 
 
-def _page(text: str) -> int:
+def _number(query: QueryParams, name: str, usual: int) -> int:
+    """A number in the query from 1 to LARGEST_PAGE."""
+    text = query.get(name, str(usual))
     if text.isascii() and text.isdigit() and len(text) < 5:
         number = int(text)
         if 1 <= number <= answers.LARGEST_PAGE:
             return number
-    raise UserError(f"limit: a number from 1 to {answers.LARGEST_PAGE}")
+    raise UserError(f"{name}: a number from 1 to {answers.LARGEST_PAGE}")
+
+
+def _log(request: Request) -> Response:
+    """That of the monitor may name hosts and places of the person's: it is for the owner."""
+    query = request.query_params
+    name = query.get("job", "")
+    if not name and request.state.role is not Role.OWNER:
+        return refusal(403, "this token can only read what is written of a job")
+    lines = _number(query, "lines", answers.PAGE)
+    return _found(lambda: answers.log(_door(request).board.now, name, lines))
 
 
 def _job(request: Request) -> Response:
     """The name is looked up among the jobs of the run, nowhere else."""
+    return _found(lambda: answers.job(_door(request).board.now, request.path_params["name"]))
+
+
+def _found(look_up: Callable[[], answers.Data]) -> Response:
     try:
-        found = answers.job(_door(request).board.now, request.path_params["name"])
+        return as_json(look_up())
     except UserError as error:
         return refusal(404, said(error))
-    return as_json(found)
 
 
 async def _verb(request: Request) -> Response:
@@ -169,6 +185,7 @@ ROUTES = [
     Route("/api/jobs", _jobs),
     Route("/api/jobs/{name:path}", _job),
     Route("/api/verbs/{verb}", _verb, methods=["POST"]),
+    Route("/api/log", _log),
     Route("/api/events", _events),
     Route("/api/openapi.json", openapi_json),
 ]

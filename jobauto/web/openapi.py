@@ -10,6 +10,7 @@ from jobauto.actions.order import FOR_JOBS, FOR_RUNS, WORDS
 _TEXT = {"type": "string"}
 _NUMBER = {"type": "integer", "minimum": 0}
 _NUMBERS = {"type": "object", "additionalProperties": _NUMBER}
+_UP_TO_1000 = {"type": "integer", "minimum": 1, "maximum": 1000}
 _TEXTS = {"type": "array", "items": _TEXT}
 
 
@@ -184,7 +185,7 @@ DESCRIPTION: dict[str, Any] = {
                     | {"style": "form", "explode": False},
                     _query("like", "a pattern: mp-1*/qsub.0", {**_TEXT, "maxLength": 200}),
                     _query("after", "begin behind this name", _TEXT),
-                    _query("limit", "how many", {"type": "integer", "minimum": 1, "maximum": 1000}),
+                    _query("limit", "how many", _UP_TO_1000),
                 ],
                 "responses": _answers(_answer("a page", _ref("Jobs"))),
             }
@@ -207,6 +208,16 @@ DESCRIPTION: dict[str, Any] = {
                 "responses": _answers(
                     _answer("the monitor was told", _ref("Told")), 404, 415, code=202
                 ),
+            }
+        },
+        "/api/log": {
+            "get": {
+                "summary": "what was written of a job; without one the monitor's log (owner only)",
+                "parameters": [
+                    _query("job", "its name", _TEXT),
+                    _query("lines", "the last so many", _UP_TO_1000),
+                ],
+                "responses": _answers(_answer("lines", _object(lines=_TEXTS)), 404),
             }
         },
         "/api/events": {

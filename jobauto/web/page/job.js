@@ -1,6 +1,6 @@
 // One job: why it is where it is, what it needs and what needs it, its past, and what can be done.
 
-import { date, el } from "./api.js";
+import { date, el, get } from "./api.js";
 import { chip, kind, shown } from "./legend.js";
 
 const SIDE = 8; // jobs on each side of the graph
@@ -15,14 +15,26 @@ export function drawJob(place, job, choose, order) {
     el("button", { class: verb === "kill" ? "control danger" : "control", onclick: () => order(verb, [job.name]) },
       verb[0].toUpperCase() + verb.slice(1)),
   );
+  const open = place.dataset.name === job.name && place.querySelector("details")?.open;
+  place.dataset.name = job.name;
   place.replaceChildren(
     el("h2", {}, chip(shown(job)), " ", job.name),
     el("p", { class: "why" }, job.why),
     el("div", { class: "buttons" }, ...buttons),
     graph(job, choose),
     el("ul", { class: "words" }, ...words),
+    el(
+      "details",
+      { open: Boolean(open), ontoggle: (event) => event.target.open && fill(event.target, job.name) },
+      el("summary", {}, "All that was written of it"),
+    ),
     ...(job.tail ? [el("pre", { tabindex: 0, "aria-label": "end of its output" }, job.tail)] : []),
   );
+}
+
+async function fill(place, name) {
+  const { lines } = await get("log", { job: name });
+  place.replaceChildren(place.firstChild, el("pre", { tabindex: 0 }, lines.join("\n")));
 }
 
 /** What it needs on the left, what needs it on the right. */

@@ -29,6 +29,12 @@ const refreshPast = seldom(guarded(async () => {
   drawPast();
 }), 1000);
 const refreshList = seldom(guarded(() => list.refresh()), 1500);
+const refreshLog = seldom(guarded(async () => {
+  const place = find("log").querySelector("pre");
+  if (!find("log").open) return;
+  place.textContent = (await get("log", { lines: 200 })).lines.join("\n");
+  place.scrollTop = place.scrollHeight;
+}), 2000);
 const refreshJob = seldom(guarded(async () => {
   const name = chosen;
   if (!name) return;
@@ -114,13 +120,14 @@ function drawStatus() {
     ...(strange.length > 3 ? [el("li", {}, `and ${strange.length - 3} more that wait for a person`)] : []),
   );
   const inQueue = (counts.started || 0) + (counts.submitting || 0);
+  const others = Object.values(status.others).reduce((sum, number) => sum + number, 0);
   const bad = (counts.failed || 0) + (counts.unsure || 0) + (counts.killed || 0);
   const share = far.total ? Math.floor((100 * far.done) / far.total) : 100;
   tiles([
     ["ended", `${far.done.toLocaleString("en")} of ${far.total.toLocaleString("en")}`, `${share} %`],
     ["an hour", far.rate === null || !status.monitor ? "–" : far.rate.toLocaleString("en", { maximumFractionDigits: far.rate < 10 ? 1 : 0 }), "lately"],
     ["expected end", far.end ? date(far.end) : far.left ? "–" : "over", far.left ? `${far.left.toLocaleString("en")} to come` : ""],
-    ["in the queue", `${inQueue}`, `of at most ${limits.maxqsub}`],
+    ["in the queue", `${inQueue}`, `of at most ${limits.maxqsub}${others ? `, ${others} more of yours` : ""}`],
     ["failed, killed, unsure", `${bad}`, counts.blocked ? `${counts.blocked} blocked by them` : ""],
   ]);
   const order = ["finished", "skipped", "failed", "unsure", "killed", "blocked", "held", "started", "submitting", "ready", "waiting"];
@@ -189,6 +196,7 @@ function drawPast() {
 
 // --- what a person does ---
 
+find("log").addEventListener("toggle", refreshLog);
 find("check").addEventListener("click", () => order("check"));
 find("stop").addEventListener("click", () => order("stop"));
 find("resume").addEventListener("click", () => order("resume"));
@@ -241,6 +249,7 @@ function changed(event) {
   addPast();
   if (Object.keys(cells).length) refreshList();
   refreshJob();
+  refreshLog();
 }
 
 const events = new EventSource(at("api/events"));
