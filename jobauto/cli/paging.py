@@ -17,8 +17,7 @@ from jobauto.clock import Clock
 from jobauto.errors import DONE, UserError
 from jobauto.ledger import files
 from jobauto.run import open_run
-
-FILE = "http.json"
+from jobauto.web.sessions import FILE, MINUTES, ticket
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -65,8 +64,6 @@ def web(arguments: argparse.Namespace, console: Console, clock: Clock) -> int:
 
 def _say(facts: dict[str, Any], read_only: bool, console: Console, clock: Clock) -> None:
     """Print the link to a server of which a file tells, and how to reach it from elsewhere."""
-    from jobauto.web.sessions import MINUTES, ticket
-
     token = facts["read_only_token" if read_only else "token"]
     console.print(f"{facts['url']}/login#{ticket(token, clock.now())}", soft_wrap=True)
     may = "looks, and changes nothing" if read_only else "may change the run"

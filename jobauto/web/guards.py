@@ -157,7 +157,7 @@ class Guards:
             raise Refused(431, "the headers are too large")
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         if len(hosts) != 1 or hosts[0].lower() not in self.hosts:
-            raise Refused(403, "wrong Host")
+            raise Refused(403, "wrong Host; with ssh -L the ports on both sides must be the same")
         here = f"{self.entrance.scheme}://{hosts[0].lower()}"
         if any(origin.lower() != here for origin in origins):
             raise Refused(403, "wrong Origin")

@@ -37,6 +37,7 @@ class Reading:
         self._snapshot: Snapshot | None = None
         self._signs: list[tuple[int, int]] = []
         self._begun = self._ended = 0.0
+        self._times = 0
 
     @property
     def now(self) -> Snapshot:
@@ -69,8 +70,16 @@ class Reading:
         found = status(self.folder)
         settings = found.run.settings
         limits = {key: settings.get(key) for key in ("maxqsub", "maxpending", "interval")}
-        names, date = sorted(found.states), self._clock.date()
-        return Snapshot(0, date, found, names, found.counts(), limits, found.monitor is not None)
+        self._times += 1
+        return Snapshot(
+            tick=self._times,
+            date=self._clock.date(),
+            status=found,
+            names=sorted(found.states),
+            counts=found.counts(),
+            limits=limits,
+            watched=found.monitor is not None,
+        )
 
 
 class Looks:

@@ -25,12 +25,11 @@ from jobauto.web.door import Door, by_monitor, kill_from_outside
 from jobauto.web.guards import Entrance
 from jobauto.web.hub import Hub
 from jobauto.web.listening import Impatient, listen
-from jobauto.web.sessions import Sessions, Tokens
+from jobauto.web.sessions import FILE, Sessions, Tokens
 from jobauto.web.snapshot import Board
 
 log = logging.getLogger("jobauto")
 
-FILE = "http.json"
 LAST_WORDS = 3.0  # seconds that clients have who follow a run to its end
 FAREWELL = 5.0  # seconds for the server to end
 

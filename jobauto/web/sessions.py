@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+FILE = "http.json"  # in .jobauto: where a run is served, and the tokens
 MINUTES = 10  # that a link is good for
 LONGEST = 7 * 24 * 3600.0  # seconds of a session
 MOST = 64  # sessions; another one ends the oldest

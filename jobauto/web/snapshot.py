@@ -22,7 +22,7 @@ log = logging.getLogger("jobauto")
 class Snapshot:
     """A run as it was at the end of a tick. `limits`: maxqsub, maxpending, interval (seconds).
 
-    `watched`: a monitor looks after it.
+    `tick` grows with each; `watched`: a monitor looks after it.
     """
 
     tick: int

@@ -35,6 +35,11 @@ export async function verb(name, body) {
   );
 }
 
+export async function logout() {
+  await fetch("/logout", { method: "POST" });
+  location.assign("/login");
+}
+
 export const find = (id) => document.getElementById(id);
 
 /** An element with attributes (on* are listeners) and children; texts are never read as HTML. */

@@ -60,18 +60,28 @@ function panel(title, width, x, last, top, dashed, lines) {
       path += `L${x(when)},${y(before)}L${x(when)},${y(value)}`;
       before = value;
     }
-    return el("path", { class: "area " + kind, d: path + `L${x(last)},${y(before)}L${x(last)},${y(0)}Z` });
+    return el("path", {
+      class: "area " + kind,
+      d: path + `L${x(last)},${y(before)}L${x(last)},${y(0)}Z`,
+    });
   });
   const end = lines[0][1].at(-1)[1];
   return el(
     "svg",
-    { width, height: HIGH, viewBox: `0 0 ${width} ${HIGH}`, role: "img",
-      "aria-label": `${title}: now ${number(end)}, at most ${number(highest(lines[0][1]))}` },
+    {
+      width,
+      height: HIGH,
+      viewBox: `0 0 ${width} ${HIGH}`,
+      role: "img",
+      "aria-label": `${title}: now ${number(end)}, at most ${number(highest(lines[0][1]))}`,
+    },
     el("text", { x: LEFT, y: 13 }, title),
     el("text", { x: LEFT - 5, y: y(top) + 4, class: "tick" }, number(top)),
     el("text", { x: LEFT - 5, y: y(0) + 3, class: "tick" }, "0"),
     ...areas,
-    dashed ? el("line", { class: "limit", x1: LEFT, x2: x(last), y1: y(dashed), y2: y(dashed) }) : null,
+    dashed
+      ? el("line", { class: "limit", x1: LEFT, x2: x(last), y1: y(dashed), y2: y(dashed) })
+      : null,
     el("line", { class: "base", x1: LEFT, x2: x(last), y1: y(0), y2: y(0) }),
   );
 }
@@ -85,7 +95,9 @@ const number = (value) => {
 function axis(width, x, first, last) {
   const long = last - first > 36 * 3600;
   const text = (when) => {
-    const iso = new Date((when - 60 * new Date(when * 1000).getTimezoneOffset()) * 1000).toISOString();
+    const iso = new Date(
+      (when - 60 * new Date(when * 1000).getTimezoneOffset()) * 1000,
+    ).toISOString();
     return long ? iso.slice(5, 16).replace("T", " ") : iso.slice(11, 19);
   };
   return el(

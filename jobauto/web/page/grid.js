@@ -97,14 +97,21 @@ export class Grid {
       const block = left + columns * size + GAP;
       const wide = Math.ceil(rows / per) * block - GAP;
       return {
-        size, left, head, per, block,
+        size,
+        left,
+        head,
+        per,
+        block,
         width: Math.max(width, wide),
         height: head + Math.min(rows, per) * size,
         fits: wide <= width,
       };
     };
     const { folder, id } = this.longest;
-    for (const [left, least] of [[Math.min(folder + 10, 140, width / 3), NAMED], [0, SMALLEST]]) {
+    for (const [left, least] of [
+      [Math.min(folder + 10, 140, width / 3), NAMED],
+      [0, SMALLEST],
+    ]) {
       for (let size = 20; size >= least; size -= 1) {
         const head = left && id > size - 3 ? Math.ceil(Math.min(id, 70)) + 8 : HEAD; // ids stand upright
         const found = made(size, left, head, Math.max(1, Math.floor((TALL - head) / size)));
@@ -138,9 +145,11 @@ export class Grid {
     pen.fillStyle = soft;
     for (let row = 0; row < folders.length; row += 1) {
       const [x, y] = this.#corner(row, 0);
-      if (left) pen.fillText(fitted(pen, folders[row] || ".", left - 8), x - left, y + size / 2 + 4);
+      if (left)
+        pen.fillText(fitted(pen, folders[row] || ".", left - 8), x - left, y + size / 2 + 4);
       if (row % per) continue;
-      if (left) ids.forEach((id, n) => heading(pen, id, x + n * size, head, head > HEAD ? size : 0));
+      if (left)
+        ids.forEach((id, n) => heading(pen, id, x + n * size, head, head > HEAD ? size : 0));
       else pen.fillText(fitted(pen, folders[row], block - 4), x, HEAD - 4);
     }
     cells.forEach((line, row) => {
@@ -193,8 +202,14 @@ export class Grid {
     const { per } = this.layout;
     const rows = this.data.folders.length;
     const steps = {
-      ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1],
-      PageUp: [-per, 0], PageDown: [per, 0], Home: [-rows, 0], End: [rows, 0],
+      ArrowUp: [-1, 0],
+      ArrowDown: [1, 0],
+      ArrowLeft: [0, -1],
+      ArrowRight: [0, 1],
+      PageUp: [-per, 0],
+      PageDown: [per, 0],
+      Home: [-rows, 0],
+      End: [rows, 0],
     };
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.key === "n") this.#next();

@@ -33,7 +33,8 @@ export class List {
       tab.querySelector("b").textContent = tab.number;
     }
     find("retry-all").hidden = !(counts.failed > 0);
-    if (this.states === null) this.show((this.tabs.find((tab) => tab.number) || this.tabs[0]).dataset.states);
+    if (this.states === null)
+      this.show((this.tabs.find((tab) => tab.number) || this.tabs[0]).dataset.states);
   }
 
   /** Show the jobs in these states (words with commas; none: all). */
@@ -42,7 +43,10 @@ export class List {
     for (const tab of this.tabs) {
       const chosen = tab.dataset.states === states;
       tab.setAttribute("aria-selected", chosen);
-      tab.tabIndex = chosen || (tab === this.tabs[0] && !this.tabs.some((t) => t.dataset.states === states)) ? 0 : -1;
+      tab.tabIndex =
+        chosen || (tab === this.tabs[0] && !this.tabs.some((t) => t.dataset.states === states))
+          ? 0
+          : -1;
     }
     this.#again();
   }
@@ -79,20 +83,42 @@ export class List {
 
   #draw({ jobs, total }) {
     const focused = document.activeElement?.closest?.("#list [data-name]")?.dataset.name;
-    const rows = jobs.map((line, n) => (["failed", "unsure", "killed"].includes(line.state) ? this.#failure(line, n) : this.#row(line)));
-    const none = el("p", { class: "soft" }, this.states.startsWith("failed") ? "No failures." : "None.");
+    const rows = jobs.map((line, n) =>
+      ["failed", "unsure", "killed"].includes(line.state)
+        ? this.#failure(line, n)
+        : this.#row(line),
+    );
+    const none = el(
+      "p",
+      { class: "soft" },
+      this.states.startsWith("failed") ? "No failures." : "None.",
+    );
     find("list").replaceChildren(...(rows.length ? rows : [none]));
-    if (rows.length < total) find("list").append(el("p", { class: "soft" }, `${rows.length} of ${total}`));
-    if (focused) find("list").querySelector(`[data-name="${CSS.escape(focused)}"] button, [data-name="${CSS.escape(focused)}"] summary`)?.focus();
+    if (rows.length < total)
+      find("list").append(el("p", { class: "soft" }, `${rows.length} of ${total}`));
+    if (focused)
+      find("list")
+        .querySelector(
+          `[data-name="${CSS.escape(focused)}"] button, [data-name="${CSS.escape(focused)}"] summary`,
+        )
+        ?.focus();
   }
 
   #row(line) {
     const [what, when] = line.word.split("@");
-    const queue = line.jobid && ["started", "submitting"].includes(line.state) ? `${line.jobid} ${line.queue || "not seen yet"}` : "";
+    const queue =
+      line.jobid && ["started", "submitting"].includes(line.state)
+        ? `${line.jobid} ${line.queue || "not seen yet"}`
+        : "";
     return el(
       "div",
       { class: "row", "data-name": line.name },
-      el("button", { class: "quiet name", onclick: () => this.choose(line.name) }, chip(shown(line)), ` ${line.name}`),
+      el(
+        "button",
+        { class: "quiet name", onclick: () => this.choose(line.name) },
+        chip(shown(line)),
+        ` ${line.name}`,
+      ),
       el("span", {}, shown(line)),
       el("span", { class: "soft" }, queue),
       el("span", { class: "soft" }, what ? `${what} ${date(when)}` : ""),
@@ -109,7 +135,8 @@ export class List {
       el(
         "summary",
         {},
-        chip(line.state), ` ${line.name} `,
+        chip(line.state),
+        ` ${line.name} `,
         el("span", { class: "soft" }, `${line.state} ${date(when)} ${detail.join("@")}`),
       ),
       inside,
@@ -124,9 +151,12 @@ export class List {
 
   async #fill(inside, name) {
     inside.replaceChildren(
-      el("div", { class: "buttons" },
+      el(
+        "div",
+        { class: "buttons" },
         el("button", { class: "control", onclick: () => this.order("retry", [name]) }, "Retry"),
-        el("button", { class: "quiet", onclick: () => this.choose(name) }, "Show its place")),
+        el("button", { class: "quiet", onclick: () => this.choose(name) }, "Show its place"),
+      ),
     );
     const found = await fetchJob(name).catch(() => null);
     if (!found) return;

@@ -1,6 +1,6 @@
 // The list of all runs; each line is asked for by itself, as a large run takes a moment to read.
 
-import { Refused, el, find, get } from "./api.js";
+import { Refused, el, find, get, logout } from "./api.js";
 
 const PAUSE = 10_000;
 
@@ -26,14 +26,26 @@ async function show() {
   } catch (error) {
     find("banner").hidden = false;
     const away = error instanceof Refused && error.status === 401;
-    find("banner").textContent = away ? "You are not logged in any more: jobauto web prints a new link." : "No answer.";
+    find("banner").textContent = away
+      ? "You are not logged in any more: jobauto web prints a new link."
+      : "No answer.";
     return;
   }
   find("banner").hidden = true;
   find("none").hidden = runs.length > 0;
   const had = new Map([...find("runs").children].map((row) => [row.dataset.key, row]));
-  const rows = runs.map(({ key, project, run }) => had.get(key) || el("tr", { "data-key": key },
-    el("td", {}, el("a", { href: `/runs/${key}/` }, `${project}/${run}`)), el("td", {}), el("td", { class: "wide" }, "…"), el("td", {})));
+  const rows = runs.map(
+    ({ key, project, run }) =>
+      had.get(key) ||
+      el(
+        "tr",
+        { "data-key": key },
+        el("td", {}, el("a", { href: `/runs/${key}/` }, `${project}/${run}`)),
+        el("td", {}),
+        el("td", { class: "wide" }, "…"),
+        el("td", {}),
+      ),
+  );
   find("runs").replaceChildren(...rows);
   for (const row of rows) await line(row, row.dataset.key);
 }
@@ -43,8 +55,5 @@ async function again() {
   setTimeout(again, PAUSE);
 }
 
-find("logout").addEventListener("click", async () => {
-  await fetch("/logout", { method: "POST" });
-  location.assign("/login");
-});
+find("logout").addEventListener("click", logout);
 again();
