@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import cluster
 import pytest
-from browser import browser, page_at, watched
+from browser import page_at, watched
 from places import Place, newest, wait_for, words
 from trees import job, make
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["browser"]  # a fixture
 
 pytestmark = pytest.mark.parametrize("place", ["slurm"], indirect=True)
 
