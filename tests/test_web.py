@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -27,8 +28,10 @@ from jobauto.cli.main import main
 from jobauto.clock import Clock
 from jobauto.errors import BAD_USAGE
 from jobauto.web import many
-from jobauto.web.many import Wanted, checked
+from jobauto.web.guards import Entrance
+from jobauto.web.many import Where, checked
 from jobauto.web.reading import KEPT, STALE, Reading, Runs
+from jobauto.web.sessions import Sessions, Tokens
 
 __all__ = ["world"]  # a fixture
 
@@ -131,7 +134,7 @@ def test_other_machines_need_tls_and_a_token_of_ones_own(
     for given in ([], ["--tls-cert", str(certificate)], ["--token-file", token]):
         assert main(["web", "--address", address, *given]) == BAD_USAGE
         assert "can be reached from other machines" in capsys.readouterr().err
-    assert checked(Wanted(None, address, certificate, None, Path(token))) == "a-token-of-my-own"
+    assert checked(Where(None, address, certificate, None, Path(token))) == "a-token-of-my-own"
 
 
 @pytest.mark.parametrize(
@@ -162,6 +165,34 @@ def test_a_certificate_that_is_none_is_refused(
         told = capsys.readouterr().err
         assert "--tls-cert: " in told
         assert str(file) in told
+
+
+@pytest.mark.parametrize(
+    ("port", "names", "tls", "hosts", "url"),
+    [
+        (
+            8080,
+            ("127.0.0.1", "localhost"),
+            False,
+            {"127.0.0.1:8080", "localhost:8080"},
+            "http://127.0.0.1:8080",
+        ),
+        (443, ("WS.example",), True, {"ws.example:443", "ws.example"}, "https://WS.example:443"),
+        (443, ("::1",), False, {"[::1]:443"}, "http://[::1]:443"),
+    ],
+)
+def test_what_a_browser_may_call_us(
+    port: int, names: tuple[str, ...], tls: bool, hosts: set[str], url: str
+) -> None:
+    entrance = Entrance(port, Sessions(Tokens.new(), time.time, time.monotonic), names, tls)
+    assert (entrance.hosts, entrance.url) == (hosts, url)
+
+
+def test_who_listens_everywhere_is_called_by_the_names_of_the_machine() -> None:
+    host = socket.gethostname()
+    assert many._names("0.0.0.0") == (host, socket.getfqdn())
+    assert many._names("192.0.2.1") == ("192.0.2.1", host, socket.getfqdn())
+    assert many._names("127.0.0.1") == ("127.0.0.1", "localhost", "::1")
 
 
 # --- as a program ---------------------------------------------------------------------------------

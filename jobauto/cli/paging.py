@@ -52,13 +52,13 @@ def web(arguments: argparse.Namespace, console: Console, clock: Clock) -> int:
     # an import that takes a moment
     from jobauto.web import many
 
-    names = [field.name for field in fields(many.Wanted)]
-    wanted = many.Wanted(**{name: getattr(arguments, name) for name in names})
+    names = [field.name for field in fields(many.Where)]
+    where = many.Where(**{name: getattr(arguments, name) for name in names})
 
     def ready(facts: dict[str, Any]) -> None:
         _say(facts, arguments.read_only, console, clock)
 
-    many.serve(wanted, clock, ready)
+    many.serve(where, clock, ready)
     return DONE
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route, Router
@@ -36,7 +37,7 @@ SHORTEST = 16  # characters of a token that a person chose
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Where:
     """Where to listen. Elsewhere than on the loopback only with TLS and a token of one's own."""
 
     port: int | None = None
@@ -53,35 +54,35 @@ class Wanted:
         return {"ssl_certfile": self.tls_cert, "ssl_keyfile": self.tls_key}
 
 
-def serve(wanted: Wanted, clock: Clock, ready: Callable[[dict[str, Any]], None]) -> None:
+def serve(where: Where, clock: Clock, ready: Callable[[dict[str, Any]], None]) -> None:
     """Serve until a signal ends it. `ready` gets what the file tells, as soon as it listens.
 
     If there is such a server already, `ready` gets what its file tells, and nothing is started.
     """
-    token = checked(wanted)
+    token = checked(where)
     folder = registry.folder()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "web.lock", timeout=0):
-            _serve(wanted, Tokens.new(token), folder / FILE, clock, ready)
+            _serve(where, Tokens.new(token), folder / FILE, clock, ready)
     except Timeout:
         ready(json.loads(files.read(folder / FILE)))
 
 
-def checked(wanted: Wanted) -> str:
+def checked(where: Where) -> str:
     """The token of the person's choice, or ''; UserError if it must not be served like that."""
-    if not _loopback(wanted.address) and not (wanted.tls_cert and wanted.token_file):
+    if not _loopback(where.address) and not (where.tls_cert and where.token_file):
         raise UserError(
-            f"--address {wanted.address} can be reached from other machines",
+            f"--address {where.address} can be reached from other machines",
             hint="give --tls-cert and --token-file, or come by ssh -L 8080:127.0.0.1:8080",
         )
-    if wanted.tls_cert:
+    if where.tls_cert:
         try:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(wanted.tls_cert, wanted.tls_key)
+            context.load_cert_chain(where.tls_cert, where.tls_key)
         except (OSError, ssl.SSLError) as error:
-            raise UserError(f"--tls-cert: {error}", str(wanted.tls_cert)) from None
-    return _token(wanted.token_file) if wanted.token_file else ""
+            raise UserError(f"--tls-cert: {error}", str(where.tls_cert)) from None
+    return _token(where.token_file) if where.token_file else ""
 
 
 def _loopback(address: str) -> bool:
@@ -105,25 +106,25 @@ def _token(file: Path) -> str:
 
 
 def _serve(
-    wanted: Wanted,
+    where: Where,
     tokens: Tokens,
     file: Path,
     clock: Clock,
     ready: Callable[[dict[str, Any]], None],
 ) -> None:
     try:
-        listener = listen(wanted.port, wanted.address)
+        listener = listen(where.port, where.address)
     except OSError as error:
-        raise UserError(f"cannot listen: {error.strerror or error}", wanted.address) from None
+        raise UserError(f"cannot listen: {error.strerror or error}", where.address) from None
     sessions = Sessions(tokens, clock.now, clock.elapsed)
     port = listener.getsockname()[1]
-    entrance = Entrance(port, sessions, _names(wanted.address), bool(wanted.tls_cert))
+    entrance = Entrance(port, sessions, _names(where.address), bool(where.tls_cert))
     with contextlib.ExitStack() as stack:
         stack.callback(listener.close)
         ready(note(file, entrance))
         stack.callback(file.unlink, missing_ok=True)
         stack.enter_context(contextlib.suppress(KeyboardInterrupt))
-        asyncio.run(server_of(application(entrance, clock), **wanted.tls).serve([listener]))
+        asyncio.run(server_of(application(entrance, clock), **where.tls).serve([listener]))
 
 
 def _names(address: str) -> tuple[str, ...]:
@@ -135,7 +136,7 @@ def _names(address: str) -> tuple[str, ...]:
     return own[1:] if address in ("0.0.0.0", "::") else own
 
 
-def application(entrance: Entrance, clock: Clock) -> Any:
+def application(entrance: Entrance, clock: Clock) -> Starlette:
     """The application over all runs."""
     runs = Runs(clock)
 
