@@ -66,7 +66,10 @@ def serve(where: Where, clock: Clock, ready: Callable[[dict[str, Any]], None]) -
         with FileLock(folder / "web.lock", timeout=0):
             _serve(where, Tokens.new(token), folder / FILE, clock, ready)
     except Timeout:
-        ready(json.loads(files.read(folder / FILE)))
+        try:
+            ready(json.loads(files.read(folder / FILE)))
+        except FileNotFoundError:
+            raise UserError("another one is just beginning, or ending", hint="try again") from None
 
 
 def checked(where: Where) -> str:
