@@ -1,6 +1,7 @@
 // What is drawn on the map: cells and names.
 
 export const BAD = new Set(["failed", "unsure", "killed"]);
+const UNDER_WAY = new Set(["submitting", "started", "running"]);
 
 /** A cell is told by its colour and by its form, or where it is large enough by its sign. */
 export function cell(pen, { word, fill, sign }, x, y, size, soft) {
@@ -11,7 +12,9 @@ export function cell(pen, { word, fill, sign }, x, y, size, soft) {
     pen.beginPath();
     pen.roundRect(x + edge, y + edge, side, side, 3);
     pen.fill();
-    pen.fillStyle = "#000000";
+    pen.fillStyle = pen.strokeStyle = "#000000";
+    pen.lineWidth = 2;
+    if (BAD.has(word)) pen.stroke();
     pen.textAlign = "center";
     pen.fillText(sign, x + size / 2, y + size / 2 + 4);
     pen.textAlign = "left";
@@ -26,6 +29,10 @@ export function cell(pen, { word, fill, sign }, x, y, size, soft) {
     middle(0.34);
   } else if (word === "ready") {
     middle(0.6);
+  } else if (UNDER_WAY.has(word)) {
+    pen.fillRect(x + edge, y + size / 2, side, side / 2);
+  } else if (word === "blocked") {
+    pen.fillRect(x + size * 0.35, y + edge, size * 0.3, side);
   } else {
     pen.fillRect(x + edge, y + edge, side, side);
     pen.fillStyle = "#000000";
