@@ -147,10 +147,11 @@ class Checker:
 
     def _what_ran(self) -> None:
         """`running` stands once for an attempt, behind its `accepted`, and the job did run."""
-        accepted, ran = set(), set()
+        accepted: set[tuple[str, str]] = set()
+        dates: dict[tuple[str, str], str] = {}
         started = {(n, run.token) for n, runs in self.runs.items() for run in runs if run.starts}
         tokens: dict[tuple[str, str], str] = {}
-        for _, what, name, number, *pairs in self._lines("intent", "accepted", "running"):
+        for date, what, name, number, *pairs in self._lines("intent", "accepted", "running"):
             attempt = name, number
             if what == "intent":
                 tokens[attempt] = pairs[0].removeprefix("token=")
@@ -158,9 +159,10 @@ class Checker:
                 accepted.add(attempt)
             else:
                 demand(attempt in accepted or self.full, f"{name} runs, but was not accepted")
-                demand((name, tokens[attempt]) in started, f"{name} runs, but never began")
-                demand(attempt not in ran or self.full, f"{name} is said twice to run")
-                ran.add(attempt)
+                began = {(name, tokens[attempt]), (name, "")} & started
+                demand(began, f"{name} runs, but never began")
+                again = dates.setdefault(attempt, date) != date
+                demand(not again or self.full, f"{name} is said twice to run")
 
     def _blocked(self, name: str, last: Mapping[str, str]) -> bool:
         """Whether something that it needs has ended badly, or is blocked itself."""

@@ -6,10 +6,11 @@
     20261120_233012 finished mp-149/qsub.1 1
 
 `intent` is on disk before anything is sent. `running` is of the first look in which the queue said
-so, and stands once, also if the job is queued again; a job that no look saw run has none. The verdicts
-`finished failed killed unsure` are written after quelist has them, `putback` (refused for a limit, may
-be tried again) and `left` (the queue no longer names a job whose marker came earlier) as they are.
-`finished … left=yes`: the queue did not name the job any more when its marker was seen.
+so, and stands once, also if the job is queued again; a job that no look saw run has none. The
+verdicts `finished failed killed unsure` are written after quelist has them, `putback` (refused for
+a limit, may be tried again) and `left` (the queue no longer names a job whose marker came earlier)
+as they are. `finished … left=yes`: the queue did not name the job any more when its marker was
+seen.
 """
 
 from __future__ import annotations
