@@ -19,12 +19,14 @@ from hypothesis import strategies as st
 from test_monitor import CHAIN, World, folders, world
 
 from jobauto import report as reports
+from jobauto import run as runs
 from jobauto.cli.main import main
 from jobauto.errors import BAD_USAGE, DONE, SOME_FAILED, UserError
 from jobauto.report.gather import Report, Row, gather
 from jobauto.report.layers import by_stage, depths
 from jobauto.report.markup import as_html, as_xml, el, svg
 from jobauto.report.page import page
+from jobauto.report.pieces import stage_table
 from jobauto.report.scatter import waits_chart
 from jobauto.report.slots import peak, steps, total
 from jobauto.report.stages import stages
@@ -358,6 +360,13 @@ def test_stages_have_both_medians(written: Callable[..., Path]) -> None:
     assert "12 min 50 s ≤ 14 min 50 s 9 min ≤ 9 min 19 min 54 s ≤ 19 min 59 s" in words
     assert "1 of 2 jobs that ended were seen to run: together these waited 10 min 50 s" in words
     assert "as fine as the looks" in words
+    bars = [[e.get("class") for e in bar.iter("rect")] for bar in stage_table(report).iter("svg")]
+    assert bars == [["before", "s-queued", "used"], []]
+    [before, waited, ran] = stage_table(report).iter("rect")
+    assert float(waited.get("x", 0)) == float(before.get("width", 0))
+    assert float(waited.get("width", 0)) / float(ran.get("width", 0)) == pytest.approx(
+        770 / 540, 0.01
+    )
 
 
 def test_the_tables_have_the_moment_and_both_times(written: Callable[..., Path]) -> None:
@@ -404,6 +413,18 @@ def test_waiting_is_drawn_as_its_own_part_of_a_bar(written: Callable[..., Path])
     assert any("again/qsub.0" in words and "waited 10 min 50 s" in words for words in titles)
 
 
+def test_where_a_job_runs_at_once_no_part_of_a_bar_is_waiting(
+    written: Callable[..., Path],
+) -> None:
+    folder = written(TYPED, QUELIST, LOG)
+    run = runs.open_run(folder)
+    run.scheduler = "local"
+    run.save()
+    report = gather(folder)
+    assert rows(report)["again/qsub.0"].ran == 1190
+    assert "s-queued" not in {kind for kind, *_ in drawn(report)}
+
+
 def test_what_the_last_look_found_waiting_has_waited_until_then(
     world: Callable[..., World],
 ) -> None:
@@ -435,15 +456,20 @@ def test_a_dot_lies_where_its_times_say(written: Callable[..., Path]) -> None:
     assert (x - 70) / 470 < (280 - y) / 268, "above the line: it waited longer"
 
 
-def test_of_many_jobs_some_share_a_dot(world: Callable[..., World]) -> None:
-    w = world(folders(100), maxqsub=300)
-    w.cluster.slots = 300
-    for number, name in enumerate(sorted(folders(100))):
-        w.cluster.plans[name] = FakeJob(seconds=15, waits=15 + 1000 * (number == 0))
-    assert w.finish() == DONE
-    first, second = sorted(words for words, _, _ in dots(gather(w.folder)))
-    assert first == "299 jobs: waited about 20 s, ran about 10 s"
-    assert second.startswith("m000/qsub.0: waited 17 min")
+def test_of_many_jobs_some_share_a_dot(written: Callable[..., Path]) -> None:
+    tree, log = {}, ""
+    for number in range(40):  # waits of 600 to 639 seconds
+        name = f"m{number}/qsub.0"
+        tree |= {name: "", f"m{number}/qsub.dependency.0": ""}
+        log += f"@T080000 intent {name} 1 token=t{number}\n"
+        log += f"@T080000 accepted {name} 1 jobid={number}\n"
+        log += f"@T0810{number:02} running {name} 1\n@T0820{number:02} finished {name} 1\n"
+    log = log.replace("@T081039", "@T080001")  # and one of a second
+    alone, *shared = sorted(dots(gather(written(tree, "", log))), key=lambda dot: -dot[2])
+    assert alone[0] == "m39/qsub.0: waited 1 s, ran 20 min 38 s"
+    assert len(shared) <= 3
+    numbers = [int(words.split(" jobs: waited about 10 min")[0]) for words, _, _ in shared]
+    assert sum(numbers) == 39
 
 
 def test_without_any_job_that_was_seen_to_run_there_is_no_such_picture(
