@@ -10,7 +10,7 @@ from jobauto.report.times import clock, duration
 
 MOST_STAGES = 100
 MOST_ROWS = 500
-_BAR = 222.0  # how wide a bar of medians is
+_BAR = 170.0  # how wide a bar of medians is
 
 
 def section(title: str, *parts: Element | None) -> Element:
