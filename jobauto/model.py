@@ -201,6 +201,10 @@ class Seen:
         line = self.queue.get(jobid)
         return line is not None and line.token in ("", token)
 
+    def runs(self, jobid: str, token: str) -> bool:
+        """Whether the queue says that this submission runs."""
+        return self.names(jobid, token) and self.queue[jobid].state is Queued.RUNNING
+
     def by_token(self, token: str) -> str | None:
         """The JOBID of the submission with this token, if the queue names it."""
         return next((q.jobid for q in self.queue.values() if token and q.token == token), None)

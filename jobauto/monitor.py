@@ -187,6 +187,7 @@ class Monitor:
                 self.submitting.unclaimed.add(name)
         now_accepted += self._found_late(seen)
         self.ledger.accept(now_accepted, self.clock.date())
+        self.ledger.note_running(seen)
         for jobid, attempt in list(self.ledger.lingering.items()):
             if not seen.names(jobid, attempt.token):
                 self.ledger.left(jobid)

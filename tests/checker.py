@@ -46,6 +46,7 @@ class Checker:
         self.forgotten = False  # a person renamed quelist: what it said does not count any more
         self.unseen: set[str] = set()  # files that were there, but not yet seen, at a kill
         self.void: set[str] = set()  # tokens that may not be submitted any more
+        self.full = False  # the disk was: of qsub.log a line may be lost, or stand twice
 
     def doubt(self, token: str, why: str) -> None:
         self.doubts.setdefault(token, why)
@@ -87,6 +88,7 @@ class Checker:
         tokens = self.tokens()
         if not self.forgotten:
             self._unsure_is_final()
+        self._what_ran()
         for name in self.needs:
             self._job(name, last, tokens.get(name, set()))
         all_done = all(last.get(name) in DONE for name in self.needs)
@@ -142,6 +144,25 @@ class Checker:
             else:
                 again = unsure.get(name, number) != number
                 demand(not again, f"{name} was unsure, and is submitted again")
+
+    def _what_ran(self) -> None:
+        """`running` stands once for an attempt, behind its `accepted`, and the job did run."""
+        accepted: set[tuple[str, str]] = set()
+        dates: dict[tuple[str, str], str] = {}
+        started = {(n, run.token) for n, runs in self.runs.items() for run in runs if run.starts}
+        tokens: dict[tuple[str, str], str] = {}
+        for date, what, name, number, *pairs in self._lines("intent", "accepted", "running"):
+            attempt = name, number
+            if what == "intent":
+                tokens[attempt] = pairs[0].removeprefix("token=")
+            elif what == "accepted":
+                accepted.add(attempt)
+            else:
+                demand(attempt in accepted or self.full, f"{name} runs, but was not accepted")
+                began = {(name, tokens[attempt]), (name, "")} & started
+                demand(began, f"{name} runs, but never began")
+                again = dates.setdefault(attempt, date) != date
+                demand(not again or self.full, f"{name} is said twice to run")
 
     def _blocked(self, name: str, last: Mapping[str, str]) -> bool:
         """Whether something that it needs has ended badly, or is blocked itself."""

@@ -64,7 +64,7 @@ MUTANTS = [
         "intent before the submission",
         "ledger/__init__.py",
         "        attempts.append(self.log, date, lines)\n        return found\n",
-        "        self._closing += lines\n        return found\n",
+        "        self._due += lines\n        return found\n",
     ),
     Mutant(
         "flush of quelist",
@@ -82,13 +82,13 @@ MUTANTS = [
         "verdict in quelist before qsub.log closes",
         "ledger/__init__.py",
         "        self._look_for_edits()\n        if self._changed:\n",
-        "        attempts.append(self.log, date, self._closing)\n        if self._changed:\n",
+        "        attempts.append(self.log, date, self._due)\n        if self._changed:\n",
     ),
     Mutant(
         "accepted before started",
         "ledger/__init__.py",
         "        attempts.append(self.log, date, lines)\n\n    def settle",
-        "        self._closing += lines\n\n    def settle",
+        "        self._due += lines\n\n    def settle",
         "test_ledger.py",
     ),
     Mutant(

@@ -83,9 +83,11 @@ def test_watching_on_a_terminal_shows_a_table(world: Callable[..., World]) -> No
 
 def test_the_log_of_a_job_is_all_that_is_written_of_it(world: Callable[..., World]) -> None:
     w = world({**CHAIN, "aa/qsub.0": "", "aa/qsub.dependency.0": ""})
+    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=15)
     w.finish()
     found = log.of_job(status(w.folder), "a/0")
-    assert [line.split()[1] for line in found[:-1]] == ["intent", "accepted", "finished"]
+    whats = [line.split()[1] for line in found[:-1]]
+    assert whats == ["intent", "accepted", "running", "finished"]
     assert all(" a/qsub.0 1" in line for line in found[:-1])
     assert found[-1].startswith("quelist: started@")
     with pytest.raises(UserError, match="no job a/9"):

@@ -64,10 +64,12 @@ def test_what_is_written_is_read_back(tried: dict[str, tuple[int, str, str, bool
 def test_the_lines_are_those_of_the_design(tmp_path: Path) -> None:
     path = written(tmp_path, intent("mp-149/qsub.1", token="ja3f-1"))
     append(path, DATE, [accepted("mp-149/qsub.1", "353143")])
+    append(path, DATE, [Line("running", "mp-149/qsub.1", 1)])
     append(path, DATE, [Line("finished", "mp-149/qsub.1", 1)])
     assert path.read_text() == (
         "20261120_231500 intent mp-149/qsub.1 1 token=ja3f-1\n"
         "20261120_231500 accepted mp-149/qsub.1 1 jobid=353143\n"
+        "20261120_231500 running mp-149/qsub.1 1\n"
         "20261120_231500 finished mp-149/qsub.1 1\n"
     )
 
@@ -106,6 +108,15 @@ def test_left_is_noted_beside_the_verdict(tmp_path: Path) -> None:
     assert not read(written(tmp_path, *lines))["a/qsub.0"].left
     found = read(written(tmp_path, Line("left", "a/qsub.0", 1)))["a/qsub.0"]
     assert (found.verdict, found.left) == ("finished", True)
+
+
+def test_an_attempt_that_was_seen_to_run_is_still_open(tmp_path: Path) -> None:
+    lines = [intent("a/qsub.0"), accepted("a/qsub.0", "7")]
+    assert not read(written(tmp_path, *lines))["a/qsub.0"].ran
+    path = written(tmp_path, Line("running", "a/qsub.0", 1))
+    assert read(path) == {"a/qsub.0": Tried(1, "t1", "7", DATE, ran=True)}
+    append(path, DATE, [intent("a/qsub.0", 2), Line("running", "a/qsub.0", 1)])
+    assert read(path) == {"a/qsub.0": Tried(2, "t2")}, "that was the first attempt"
 
 
 def test_a_new_attempt_begins_with_nothing_of_the_old_one(tmp_path: Path) -> None:
@@ -153,6 +164,7 @@ def test_jobs_do_not_mix(tmp_path: Path) -> None:
 HISTORY = [
     intent("a b/qsub.0"),
     accepted("a b/qsub.0", "71"),
+    Line("running", "a b/qsub.0", 1),
     intent("日本/qsub.1"),
     Line("failed", "a b/qsub.0", 1, (("reason", "exit 1; it's over"),)),
     intent("a b/qsub.0", 2),

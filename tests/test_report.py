@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -18,12 +19,15 @@ from hypothesis import strategies as st
 from test_monitor import CHAIN, World, folders, world
 
 from jobauto import report as reports
+from jobauto import run as runs
 from jobauto.cli.main import main
 from jobauto.errors import BAD_USAGE, DONE, SOME_FAILED, UserError
 from jobauto.report.gather import Report, Row, gather
 from jobauto.report.layers import by_stage, depths
 from jobauto.report.markup import as_html, as_xml, el, svg
 from jobauto.report.page import page
+from jobauto.report.pieces import stage_table
+from jobauto.report.scatter import waits_chart
 from jobauto.report.slots import peak, steps, total
 from jobauto.report.stages import stages
 from jobauto.report.timeline import Bar, packed, plan, timeline
@@ -288,6 +292,192 @@ def test_moments() -> None:
     assert all(len(ticks(10.0**power)) <= 9 for power in range(-1, 12))
 
 
+# --- waiting and running --------------------------------------------------------------------------
+
+RUNNING = """
+@T080200 running again/qsub.0 1
+@T082100 running again/qsub.0 2
+@T082200 running again/qsub.0 2
+@T083500 running full/qsub.0 2
+@T083600 running held/qsub.0 1
+"""
+
+
+def seen_to_run(written: Callable[..., Path]) -> Report:
+    """The typed run, in which some jobs were seen to run."""
+    return gather(written(TYPED, QUELIST, LOG + RUNNING.lstrip(), "# @T084000 slurm on fake\n"))
+
+
+def test_waiting_and_running_are_told_apart_where_a_look_saw_it(
+    written: Callable[..., Path],
+) -> None:
+    found = rows(seen_to_run(written))
+    again = found["again/qsub.0"]
+    assert [(t.waited, t.ran, t.in_queue) for t in again.tries] == [
+        (119, 480, 599),
+        (650, 540, 1190),
+    ]
+    assert (again.running, again.waited, again.ran) == (at("082100"), 650, 540), "the first counts"
+    full = found["full/qsub.0"]
+    assert (full.waited, full.ran, full.in_queue) == (890, None, None), "it runs yet"
+    dead = found["dead/qsub.0"]
+    assert (dead.running, dead.waited, dead.ran, dead.in_queue) == (None, None, None, 1199)
+    assert found["held/qsub.0"].running is None, "a line about no submission"
+
+
+def test_a_log_without_such_lines_leaves_it_unknown(written: Callable[..., Path]) -> None:
+    found = rows(gather(written(TYPED, QUELIST, LOG)))
+    assert {(row.running, row.waited, row.ran) for row in found.values()} == {(None, None, None)}
+
+
+def test_waiting_and_running_are_those_of_the_cluster_up_to_a_look(
+    world: Callable[..., World],
+) -> None:
+    w = world(folders(8), maxqsub=30)
+    for number, name in enumerate(sorted(folders(8))):
+        w.cluster.plans[name] = FakeJob(seconds=25 + 3 * number, waits=5 * number)
+    assert w.finish() == DONE
+    truth = {(what, name): t for t, what, name in w.cluster.history}
+    for name, row in rows(gather(w.folder)).items():
+        waited = truth["run", name] - truth["submit", name]
+        ran = truth["done", name] - truth["run", name]
+        assert row.waited is not None
+        assert row.ran is not None
+        assert 0 <= row.waited - waited <= 10
+        assert abs(row.ran - ran) <= 10
+        assert row.in_queue == row.waited + row.ran
+
+
+def test_stages_have_both_medians(written: Callable[..., Path]) -> None:
+    report = seen_to_run(written)
+    [first, _] = stages(report)
+    assert (first.waited.number, first.waited.middle, first.waited.longest) == (2, 770, 890)
+    assert (first.ran.number, first.ran.middle) == (1, 540)
+    assert (first.in_queue.number, first.in_queue.middle) == (2, 1194.5)
+    seen = Checked(text(report, ".html"))
+    words = " ".join(" ".join(seen.words).split())
+    assert "waited ran in the queue" in words
+    assert "12 min 50 s ≤ 14 min 50 s 9 min ≤ 9 min 19 min 54 s ≤ 19 min 59 s" in words
+    assert "1 of 2 jobs that ended were seen to run: together these waited 10 min 50 s" in words
+    assert "as fine as the looks" in words
+    bars = [[e.get("class") for e in bar.iter("rect")] for bar in stage_table(report).iter("svg")]
+    assert bars == [["before", "s-queued", "used"], []]
+    [before, waited, ran] = stage_table(report).iter("rect")
+    assert float(waited.get("x", 0)) == float(before.get("width", 0))
+    assert float(waited.get("width", 0)) / float(ran.get("width", 0)) == pytest.approx(
+        770 / 540, 0.01
+    )
+
+
+def test_the_tables_have_the_moment_and_both_times(written: Callable[..., Path]) -> None:
+    report = seen_to_run(written)
+    line = table(report)["again/qsub.0"]
+    assert line["running"] == "2027-01-15T08:21:00"
+    assert (line["seconds_waiting"], line["seconds_running"]) == ("650", "540")
+    line = table(report)["dead/qsub.0"]
+    assert (line["running"], line["seconds_waiting"], line["seconds_running"]) == ("", "", "")
+    [job] = [j for j in json.loads(text(report, ".json"))["jobs"] if j["job"] == "again/qsub.0"]
+    assert [one["running"] for one in job["tries"]] == [
+        "2027-01-15T08:02:00",
+        "2027-01-15T08:21:00",
+    ]
+
+
+def drawn(report: Report) -> list[tuple[str, str, float, float]]:
+    """Class, job, left and right end of what the timeline draws."""
+    return [
+        (
+            e.get("class", ""),
+            (e[0].text or "").split(",")[0],
+            float(e.get("x", 0)),
+            float(e.get("x", 0)) + float(e.get("width", 0)),
+        )
+        for e in timeline(report).iter("rect")
+        if len(e)
+    ]
+
+
+def test_waiting_is_drawn_as_its_own_part_of_a_bar(written: Callable[..., Path]) -> None:
+    report = seen_to_run(written)
+    parts = [part for part in drawn(report) if part[1] == "again/qsub.0"]
+    assert [kind for kind, *_ in parts].count("s-queued") == 2
+    pixel = 650 / 2400  # a second, of forty minutes
+    place = {kind: (left, right) for kind, _, left, right in parts if right > 400}
+    begin = 190 + pixel * 605  # sent at 08:10:05
+    assert place["s-queued"] == pytest.approx((begin, 190 + pixel * 1260), abs=0.2)
+    assert place["s-finished"] == pytest.approx((190 + pixel * 1260, 190 + pixel * 1800), abs=1.2)
+    assert "s-queued" not in {kind for kind, name, *_ in drawn(report) if name == "dead/qsub.0"}
+    for ending in (".html", ".svg"):
+        assert "∷ queued" in text(report, ending)
+    titles = [e.text or "" for e in timeline(report).iter("title")]
+    assert any("again/qsub.0" in words and "waited 10 min 50 s" in words for words in titles)
+
+
+def test_where_a_job_runs_at_once_no_part_of_a_bar_is_waiting(
+    written: Callable[..., Path],
+) -> None:
+    folder = written(TYPED, QUELIST, LOG)
+    run = runs.open_run(folder)
+    run.scheduler = "local"
+    run.save()
+    report = gather(folder)
+    assert rows(report)["again/qsub.0"].ran == 1190
+    assert "s-queued" not in {kind for kind, *_ in drawn(report)}
+
+
+def test_what_the_last_look_found_waiting_has_waited_until_then(
+    world: Callable[..., World],
+) -> None:
+    w = world(CHAIN)
+    w.cluster.plans["a/qsub.0"] = FakeJob(waits=1000)
+    monitor = w.monitor()
+    for _ in range(4):
+        monitor.tick()
+        w.clock.sleep(10)
+    report = gather(w.folder)
+    assert rows(report)["a/qsub.0"].queued == "pending"
+    assert [part[:2] for part in drawn(report)] == [("s-queued", "a/qsub.0")]
+    assert rows(report)["a/qsub.0"].waited is None, "it waits yet"
+
+
+def dots(report: Report) -> list[tuple[str, float, float]]:
+    """Title and place of each dot."""
+    chart = waits_chart(report)
+    assert chart is not None
+    circles = chart.iter("circle")
+    return [(e[0].text or "", float(e.get("cx", 0)), float(e.get("cy", 0))) for e in circles]
+
+
+def test_a_dot_lies_where_its_times_say(written: Callable[..., Path]) -> None:
+    [(words, x, y)] = dots(seen_to_run(written))
+    assert words == "again/qsub.0: waited 10 min 50 s, ran 9 min"
+    assert x == pytest.approx(70 + 470 * math.log(540, 3600), abs=0.1), "an hour is at the end"
+    assert y == pytest.approx(280 - 268 * math.log(650, 3600), abs=0.1)
+    assert (x - 70) / 470 < (280 - y) / 268, "above the line: it waited longer"
+
+
+def test_of_many_jobs_some_share_a_dot(written: Callable[..., Path]) -> None:
+    tree, log = {}, ""
+    for number in range(40):  # waits of 600 to 639 seconds
+        name = f"m{number}/qsub.0"
+        tree |= {name: "", f"m{number}/qsub.dependency.0": ""}
+        log += f"@T080000 intent {name} 1 token=t{number}\n"
+        log += f"@T080000 accepted {name} 1 jobid={number}\n"
+        log += f"@T0810{number:02} running {name} 1\n@T0820{number:02} finished {name} 1\n"
+    log = log.replace("@T081039", "@T080001")  # and one of a second
+    alone, *shared = sorted(dots(gather(written(tree, "", log))), key=lambda dot: -dot[2])
+    assert alone[0] == "m39/qsub.0: waited 1 s, ran 20 min 38 s"
+    assert len(shared) <= 3
+    numbers = [int(words.split(" jobs: waited about 10 min")[0]) for words, _, _ in shared]
+    assert sum(numbers) == 39
+
+
+def test_without_any_job_that_was_seen_to_run_there_is_no_such_picture(
+    written: Callable[..., Path],
+) -> None:
+    assert waits_chart(gather(written(TYPED, QUELIST, LOG))) is None
+
+
 # --- pictures -------------------------------------------------------------------------------------
 
 
@@ -391,7 +581,7 @@ def test_the_page_says_what_failed_first_and_how(world: Callable[..., World]) ->
     assert "it broke" in words, "the end of its output"
     assert words.index("What did not finish") < words.index("All jobs")
     assert "it needs a/qsub.1, which failed (exit-3)" in words
-    assert "no file of a run tells when a job began to run" in words
+    assert "Of none of the 2 jobs that ended is it known when it began to run" in words
 
 
 def test_the_page_needs_nothing_from_elsewhere(world: Callable[..., World]) -> None:
@@ -418,7 +608,11 @@ def test_where_a_job_runs_at_once_its_time_in_the_queue_is_its_run_time(
     w.run.save()
     words = " ".join(Checked(text(gather(w.folder), ".html")).words)
     assert "run time" in words
-    assert "no file of a run tells" not in words
+    assert "is it known when it began to run" not in words
+    assert "were seen to run" not in words
+    row = rows(gather(w.folder))["a/qsub.0"]
+    assert (row.waited, row.ran, row.in_queue) == (0, 10, 10), "though no look saw it"
+    assert "∷ queued" not in words
 
 
 def test_each_drawing_of_the_page_names_patterns_that_are_there(

@@ -109,6 +109,7 @@ class Trial:
                     self._between_lives()
         self.cluster.advance()
         self.weather.tell(f"exit code {code}")
+        self.checker.full = self.weather.full_until > 0
         self.checker.at_the_end(self._quelist(), code)
 
     def _life(self) -> int | None:

@@ -23,7 +23,8 @@ The end of FILE's name says what is made:
   .mmd    the same for Mermaid; by stage if there are more than 60 jobs
 
 It reads the files of the run folder and asks nobody, so it works while the run goes on, and years
-later. When a job began to run is not in these files: `in the queue` is waiting there and running.
+later. A job began to run in the first look in which the queue said so: times are as fine as the
+looks. Of a job that no look saw run, only waiting and running together is known, `in the queue`.
 
 examples:
   jobauto report si -o si.html

@@ -9,61 +9,19 @@ have edited it (also while the monitor runs).
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobauto import quoting
 from jobauto.ledger import attempts, files
 from jobauto.ledger.attempts import Line, Tried
+from jobauto.ledger.entries import AUTO, Entry, ends
 from jobauto.ledger.quelist import MEANING, Word
 from jobauto.ledger.quelist_file import QuelistFile, Words
-from jobauto.model import Attempt, Job, State, moment
+from jobauto.model import Attempt, Job, Seen, State
 
-AUTO = "auto"
-
-
-@dataclass(slots=True)
-class Entry:
-    """A job that became runnable: its words in quelist, and its last attempt."""
-
-    job: Job
-    words: list[Word] = field(default_factory=list)
-    attempt: Attempt | None = None
-    jobid: str = ""
-    open: bool = False  # the attempt has no verdict yet: the job may be in the queue
-
-    @property
-    def state(self) -> State:
-        if self.open:
-            return State.STARTED if self.jobid else State.SUBMITTING
-        return MEANING[self.words[-1].what] if self.words else State.READY
-
-    @property
-    def retries(self) -> int:
-        """How often the monitor itself has tried the job again since a person last said so."""
-        count = 0
-        for word in self.words:
-            if word.what == "retry":
-                count = count + 1 if word.detail == AUTO else 0
-        return count
-
-
-def ends(entries: Iterable[Entry], last: int | None = None) -> list[tuple[float, bool]]:
-    """When jobs that ran have ended (seconds since 1970), and whether they failed; oldest first.
-
-    With `last` only so many of the newest; dates sort as they are written.
-    """
-    words = (word for entry in entries for word in entry.words)
-    dates = ((w.date, w.what == "failed") for w in words if w.what in ("finished", "failed"))
-    found = []
-    for date, failed in heapq.nlargest(last, dates) if last else dates:
-        with contextlib.suppress(ValueError):  # a date such as 20269999_000000, by hand
-            found.append((moment(date), failed))
-    return sorted(found)
+__all__ = ["AUTO", "Entry", "Ledger", "ends"]
 
 
 class Ledger:
@@ -78,7 +36,7 @@ class Ledger:
         self.log = folder / "qsub.log"
         self._file = QuelistFile(folder / "quelist")
         self._numbers: dict[str, int] = {}  # job -> number of its last attempt
-        self._closing: list[Line] = []
+        self._due: list[Line] = []  # of qsub.log, for the next `save`
         self._in_flight: dict[str, Entry] = {}
         self._edited: set[str] = set()
         self._doubted: set[str] = set()  # jobs whose last attempt ended as unsure
@@ -142,6 +100,7 @@ class Ledger:
         """Take a job as in flight that quelist says started, as qsub.log does not know it."""
         entry.attempt = self._attempt(entry.job, self._numbers[entry.job.name])
         entry.jobid, entry.open = entry.words[-1].detail, True
+        entry.ran = True  # a line about an attempt that qsub.log does not know says nothing
         self._in_flight[entry.job.name] = entry
 
     def _attempt(self, job: Job, number: int) -> Attempt:
@@ -152,7 +111,7 @@ class Ledger:
         entry = self.entries.get(name)
         verdict = last.verdict or self._late_verdict(entry, last)
         if verdict != last.verdict:
-            self._closing.append(Line(verdict, name, last.number))
+            self._due.append(Line(verdict, name, last.number))
         if not verdict:
             entry = self.entries.setdefault(name, Entry(attempt.job))
             entry.jobid, entry.open = last.jobid, True
@@ -165,7 +124,7 @@ class Ledger:
             self._doubted.add(name)
         if entry:
             entry.attempt = attempt
-            entry.jobid = last.jobid
+            entry.jobid, entry.ran = last.jobid, last.ran
 
     @staticmethod
     def _late_verdict(entry: Entry | None, last: Tried) -> str:
@@ -209,7 +168,7 @@ class Ledger:
             if not entry.open:
                 self._numbers[name] = self._numbers.get(name, 0) + 1
                 entry.attempt, entry.jobid = self._attempt(entry.job, self._numbers[name]), ""
-                entry.open = True
+                entry.open, entry.ran = True, False
                 self._in_flight[name] = entry
                 self._doubted.discard(name)
             assert entry.attempt
@@ -251,7 +210,14 @@ class Ledger:
             entry.words.append(Word(what, date, detail))
             self._changed = True
         pairs = ((("reason", detail),) if detail else ()) + ((("left", "yes"),) if left else ())
-        self._closing.append(Line(what, name, entry.attempt.number, pairs))
+        self._due.append(Line(what, name, entry.attempt.number, pairs))
+
+    def note_running(self, seen: Seen) -> None:
+        """Note, once for each attempt in flight, that the queue says it runs; `save` writes it."""
+        for entry in self._in_flight.values():
+            if entry.attempt and not entry.ran and seen.runs(entry.jobid, entry.attempt.token):
+                entry.ran = True
+                self._due.append(Line("running", entry.job.name, entry.attempt.number))
 
     def say(self, name: str, word: Word) -> None:
         """Append a word to the line of a job that is not in flight."""
@@ -266,10 +232,10 @@ class Ledger:
     def left(self, jobid: str) -> None:
         """The queue no longer names a job that finished earlier."""
         attempt = self.lingering.pop(jobid)
-        self._closing.append(Line("left", attempt.job.name, attempt.number))
+        self._due.append(Line("left", attempt.job.name, attempt.number))
 
     def save(self, date: str) -> None:
-        """Write quelist and qsub.now if anything changed, then close attempts in qsub.log."""
+        """Write quelist and qsub.now if anything changed, then what is due in qsub.log."""
         self._look_for_edits()
         if self._changed:
             self._file.write({name: e.words for name, e in self.entries.items()})
@@ -278,8 +244,8 @@ class Ledger:
         path = self.folder / "qsub.now"
         if not path.exists() or files.read(path) != now:
             files.replace(path, now, durable=False)
-        attempts.append(self.log, date, self._closing)
-        self._closing.clear()
+        attempts.append(self.log, date, self._due)
+        self._due.clear()
 
     def _now(self) -> str:
         ids = [(e.job, e.jobid) for e in self._in_flight.values() if e.jobid]

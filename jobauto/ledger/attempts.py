@@ -2,12 +2,15 @@
 
     20261120_231500 intent   mp-149/qsub.1 1 token=ja3f9c0d21-1a2b3c4d5e-1
     20261120_231501 accepted mp-149/qsub.1 1 jobid=353143
+    20261120_231512 running  mp-149/qsub.1 1
     20261120_233012 finished mp-149/qsub.1 1
 
-`intent` is on disk before anything is sent. The verdicts `finished failed killed unsure` are
-written after quelist has them, `putback` (refused for a limit, may be tried again) and `left`
-(the queue no longer names a job whose marker came earlier) as they are. `finished … left=yes`: the
-queue did not name the job any more when its marker was seen.
+`intent` is on disk before anything is sent. `running` is of the first look in which the queue said
+so, and stands once, also if the job is queued again; a job that no look saw run has none. The
+verdicts `finished failed killed unsure` are written after quelist has them, `putback` (refused for
+a limit, may be tried again) and `left` (the queue no longer names a job whose marker came earlier)
+as they are. `finished … left=yes`: the queue did not name the job any more when its marker was
+seen.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from jobauto.ledger import files
 from jobauto.model import Job
 
 SETTLED = {"finished", "failed", "killed", "unsure", "putback"}
-_KNOWN = SETTLED | {"intent", "accepted", "answer", "left"}
+_KNOWN = SETTLED | {"intent", "accepted", "answer", "running", "left"}
 _TORN = " #torn"
 _DATED = re.compile(r"\d{8}_\d{6} ")
 
@@ -38,6 +41,7 @@ class Tried:
     accepted: str = ""  # date
     verdict: str = ""
     left: bool = False
+    ran: bool = False  # the queue was seen to say that it runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,5 +120,7 @@ def _note(tried: dict[str, Tried], date: str, line: Line) -> None:
         last.jobid, last.accepted, last.verdict = pairs.get("jobid", ""), date, ""
     elif what in SETTLED:
         last.verdict, last.left = what, "left" in pairs
+    elif what == "running":
+        last.ran = True
     elif what == "left":
         last.left = True

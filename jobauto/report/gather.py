@@ -1,8 +1,8 @@
 """What a report tells: each job with its times, as far as the files of the run know them.
 
-The files know when a job was sent, when the scheduler took it, and when its end was seen. When it
-began to run stands nowhere, so waiting in the queue and running are one span, except with the
-local engine, which runs a job at once.
+The files know when a job was sent, when the scheduler took it, in which look it was first seen to
+run, and in which its end was seen. Of a job that no look saw run, waiting in the queue and running
+are one span, except with the local engine, which runs a job at once.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from jobauto.model import Attempt, Job, State
 from jobauto.report.history import Try, logged, tries_of
 from jobauto.report.times import known, span
 
+LOCAL = "local"  # the engine that runs a job at once
 _IN_FLIGHT = (State.STARTED, State.SUBMITTING)
-_PROVEN = ("finished", "failed", "killed")  # verdicts that say when it left the queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,22 @@ class Row:
     @property
     def in_queue(self) -> float | None:
         """Seconds from its last submission to its end: waiting in the queue and running."""
-        last = self.tries[-1] if self.tries else None
-        return span(last.taken, last.ended) if last and last.verdict in _PROVEN else None
+        return self.tries[-1].in_queue if self.tries else None
+
+    @property
+    def running(self) -> float | None:
+        """When its last submission was first seen to run."""
+        return self.tries[-1].running if self.tries else None
+
+    @property
+    def waited(self) -> float | None:
+        """Seconds that its last submission waited in the queue."""
+        return self.tries[-1].waited if self.tries else None
+
+    @property
+    def ran(self) -> float | None:
+        """Seconds that its last submission ran."""
+        return self.tries[-1].ran if self.tries else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +101,7 @@ class Report:
     @property
     def runs_at_once(self) -> bool:
         """Nothing ever waits in the queue: a job runs from its submission on."""
-        return self.scheduler == "local"
+        return self.scheduler == LOCAL
 
     @property
     def maxqsub(self) -> int:
@@ -111,6 +125,9 @@ def gather(folder: Path) -> Report:
     in_log = logged(found.run.folder / "qsub.log")
     names = sorted(found.states)
     tries = {name: tries_of(found.entries.get(name), in_log.get(name)) for name in names}
+    if found.run.scheduler == LOCAL:
+        for one in (one for many in tries.values() for one in many):
+            one.running = one.taken
     ends = {name: _ended(entry) for name, entry in found.entries.items()}
     moments = [t for many in tries.values() for one in many for t in _moments(one)]
     moments += [end for end in ends.values() if end is not None]
@@ -139,7 +156,7 @@ def gather(folder: Path) -> Report:
 
 
 def _moments(one: Try) -> list[float]:
-    return [at for at in (one.sent, one.taken, one.ended) if at is not None]
+    return [at for at in (one.sent, one.taken, one.running, one.ended) if at is not None]
 
 
 def _last_look(path: Path) -> float | None:

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from jobauto.ledger import Entry
 from jobauto.ledger.attempts import SETTLED, lines
-from jobauto.report.times import known
+from jobauto.report.times import known, span
+
+_PROVEN = ("finished", "failed", "killed")  # verdicts that say when it left the queue
 
 
 @dataclass(slots=True)
 class Try:
-    """One submission: when it was sent, taken by the scheduler, and over, as far as it is known.
+    """One submission: when it was sent, taken by the scheduler, first seen to run, and over, as far
+    as it is known.
 
     `verdict` is one of attempts.SETTLED, or '' while it is in flight.
     """
@@ -22,6 +25,7 @@ class Try:
     jobid: str = ""
     sent: float | None = None
     taken: float | None = None
+    running: float | None = None
     ended: float | None = None
     verdict: str = ""
     reason: str = ""
@@ -30,6 +34,21 @@ class Try:
     def begin(self) -> float | None:
         """Since when it holds a slot of --maxqsub."""
         return self.taken if self.sent is None else self.sent
+
+    @property
+    def waited(self) -> float | None:
+        """Seconds in the queue before it was seen to run."""
+        return span(self.taken, self.running)
+
+    @property
+    def ran(self) -> float | None:
+        """Seconds from when it was seen to run until its end was seen."""
+        return span(self.running, self.ended) if self.verdict in _PROVEN else None
+
+    @property
+    def in_queue(self) -> float | None:
+        """Seconds from when it was taken until its end was seen: waiting and running."""
+        return span(self.taken, self.ended) if self.verdict in _PROVEN else None
 
     def end(self, at: float | None, verdict: str, reason: str) -> None:
         """Note how it ended."""
@@ -55,6 +74,9 @@ def _note(
     elif what == "accepted":  # perhaps late, after it was given up as unsure
         tries[number].taken, tries[number].jobid = at, values.get("jobid", "")
         tries[number].end(None, "", "")
+    elif what == "running":
+        if tries[number].running is None:  # a full disk may have it said twice
+            tries[number].running = at
     elif what in SETTLED:
         tries[number].end(at, what, values.get("reason", ""))
 

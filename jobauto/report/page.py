@@ -12,8 +12,9 @@ from jobauto.report.layers import MOST_JOBS
 from jobauto.report.looks import CSS
 from jobauto.report.markup import Element, el, svg
 from jobauto.report.pieces import job_table, section, stage_table, swatch
+from jobauto.report.scatter import both_known, waits_chart
 from jobauto.report.slots import peak, total
-from jobauto.report.theme import ORDER, SIGN, page_style, patterns
+from jobauto.report.theme import ORDER, QUEUED, SIGN, page_style, patterns
 from jobauto.report.timeline import kinds_drawn, plan, timeline
 from jobauto.report.times import clock, duration, span
 
@@ -24,6 +25,22 @@ _LINE = {
     "folder": "A line is a folder, a bar a submission with its id; point at it for more.",
     "slot": "A line is a slot of --maxqsub, a bar a submission; point at it for its job.",
 }
+_DOTTED = (
+    " The dotted part of a bar is waiting in the queue; a bar without one is of a job that no look "
+    "saw run."
+)
+_BEFORE = (
+    "Before: from the end of the last job that a job needs (or the start of the run) until it was "
+    "first sent. "
+)
+_AT_ONCE = "The local engine runs a job from its submission on, so the queue is its run time."
+_EACH = "The median, and below it the longest, of the jobs of which both moments are known."
+_QUEUE = (
+    "Waited: from when the scheduler took it until the first look in which the queue said that it "
+    "runs. Ran: from then until its end was seen. In the queue: both together, known also of a job "
+    "that no look saw run. Each is as fine as the looks follow one another: up to an interval "
+    "wrong, and more if nobody looked for a while."
+)
 
 
 def page(report: Report) -> Element:
@@ -127,6 +144,7 @@ def _timeline(report: Report) -> Element | None:
     legend = [el("span", swatch(kind), f"{SIGN[kind]} {kind}") for kind in kinds]
     never = sum(not row.tries for row in report.rows)
     words = _LINE[plan(report).each] + (f" {never} jobs were never submitted." if never else "")
+    words += _DOTTED if QUEUED in kinds else ""
     return section(
         "Timeline",
         el("p", words, class_="soft"),
@@ -146,22 +164,26 @@ def _slots(report: Report) -> Element | None:
 def _waits(report: Report) -> Element | None:
     if not any(row.tries for row in report.rows):
         return None
-    second = (
-        "The local engine runs a job from its submission on, so the queue is its run time."
-        if report.runs_at_once
-        else "In the queue: from then until its end was seen. This is waiting there and running "
-        "together: no file of a run tells when a job began to run."
-    )
-    first = (
-        "Before: from the end of the last job that a job needs (or the start of the run) until it "
-        "was first sent. "
-    )
+    words = f"{_BEFORE}{_AT_ONCE if report.runs_at_once else _QUEUE} {_EACH}"
     table = el("div", stage_table(report), class_="wide")
-    return section(
-        "Waiting and running, by stage",
-        el("p", first + second + " A job counts where both moments are known.", class_="soft"),
-        table,
-    )
+    against = [] if report.runs_at_once else _against(report)
+    head = "Waiting and running, by stage"
+    return section(head, el("p", words, class_="soft"), table, *against)
+
+
+def _against(report: Report) -> list[Element]:
+    """Waiting against running, in a sentence and a picture."""
+    found = both_known(report)
+    ended = sum(row.in_queue is not None for row in report.rows)
+    if not found:
+        words = f"Of none of the {ended} jobs that ended is it known when it began to run: "
+        return [el("p", words + "no look saw it run.")] if ended else []
+    waited = duration(sum(row.waited or 0.0 for row in found))
+    ran = duration(sum(row.ran or 0.0 for row in found))
+    words = f"{len(found)} of {ended} jobs that ended were seen to run: together these waited "
+    dots = "A dot is a job, a big one several; above the line they waited longer than they ran."
+    chart = el("div", waits_chart(report), class_="wide")
+    return [el("p", f"{words}{waited} and ran {ran}."), chart, el("p", dots, class_="soft")]
 
 
 def _graph(report: Report) -> Element | None:
@@ -186,7 +208,7 @@ def _jobs(report: Report) -> Element | None:
 def _notes(report: Report) -> Element:
     text = (
         "Made from the files of the run folder alone: quelist, qsub.log, qstat and the dependency "
-        "files. Times are local. An end is when the monitor saw it, so it is late by "
-        "up to an interval. A dash is what the files do not tell."
+        "files. Times are local. When a job began to run and when it ended is when the monitor saw "
+        "it, so it is late by up to an interval. A dash is what the files do not tell."
     )
     return el("p", text, class_="soft")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from jobauto.report.gather import Report, Row
-from jobauto.report.markup import Element, el
+from jobauto.report.markup import Element, el, svg
 from jobauto.report.stages import Spread, Stage, stages
 from jobauto.report.theme import ORDER, SIGN
 from jobauto.report.times import clock, duration
 
 MOST_STAGES = 100
 MOST_ROWS = 500
+_BAR = 170.0  # how wide a bar of medians is
 
 
 def section(title: str, *parts: Element | None) -> Element:
@@ -39,35 +40,45 @@ def table(heads: list[str], rows: list[list[Element | str]], numbers: set[int]) 
 def stage_table(report: Report) -> Element:
     """A row a stage, with bars for its median times."""
     found = stages(report)[:MOST_STAGES]
-    longest = max([(s.before.middle or 0) + (s.in_queue.middle or 0) for s in found], default=0)
-    queue = "run time" if report.runs_at_once else "in the queue"
-    heads = ["stage", "jobs", "attempts", "before", "longest", queue, "longest", "medians"]
-    rows = [[*_numbers(stage), _medians(stage, longest or 1.0)] for stage in found]
-    return table(heads, rows, set(range(1, 7)))
+    longest = max([sum(seconds for _, _, seconds in _middles(s)) for s in found], default=0)
+    times = ["run time"] if report.runs_at_once else ["waited", "ran", "in the queue"]
+    heads = ["stage", "jobs", "attempts", "before", *times]
+    rows = [[*_numbers(stage, report), _medians(stage, longest or 1.0)] for stage in found]
+    return table([*heads, "medians"], rows, set(range(1, len(heads))))
 
 
-def _numbers(stage: Stage) -> list[Element | str]:
+def _numbers(stage: Stage, report: Report) -> list[Element | str]:
     signs = " ".join(f"{SIGN[s.word]}{stage.counts[s]}" for s in ORDER if stage.counts[s])
-    return [stage.id, signs, str(stage.attempts), *_times(stage.before), *_times(stage.in_queue)]
+    apart = [] if report.runs_at_once else [stage.waited, stage.ran]
+    times = [_spread(spread) for spread in (stage.before, *apart, stage.in_queue)]
+    return [stage.id, signs, str(stage.attempts), *times]
 
 
-def _times(spread: Spread) -> list[Element | str]:
-    return [duration(spread.middle), duration(spread.longest)]
+def _spread(spread: Spread) -> Element:
+    """The median, and below it the longest."""
+    most = "" if spread.longest is None else f"≤ {duration(spread.longest)}"
+    return el("div", duration(spread.middle), el("div", most, class_="soft"))
+
+
+def _middles(stage: Stage) -> list[tuple[str, str, float]]:
+    """Class, word and seconds of each part of a stage's bar, as far as it is known."""
+    apart = [("s-queued", "waited", stage.waited), ("used", "ran", stage.ran)]
+    together = [("used", "in the queue", stage.in_queue)]
+    parts = together if stage.waited.middle is None else apart
+    parts = [("before", "before", stage.before), *parts]
+    return [(kind, word, part.middle) for kind, word, part in parts if part.middle is not None]
 
 
 def _medians(stage: Stage, longest: float) -> Element:
-    before, queue = stage.before.middle or 0.0, stage.in_queue.middle or 0.0
-    first, second = 220 * before / longest, 220 * queue / longest
-    words = f"before {duration(stage.before.middle)}, then {duration(stage.in_queue.middle)}"
-    return el(
-        "svg",
-        el("title", words),
-        el("rect", class_="before", y=4, width=first, height=6),
-        el("rect", class_="used", x=first, y=1, width=second, height=12),
-        width=222,
-        height=14,
-        viewBox="0 0 222 14",
-    )
+    found = _middles(stage)
+    words = ", then ".join(f"{word} {duration(seconds)}" for _, word, seconds in found)
+    drawing = svg(_BAR, 14, el("title", words))
+    left = 0.0
+    for kind, _, seconds in found:
+        width, high = (_BAR - 2) * seconds / longest, 12 if kind == "used" else 6
+        drawing.append(el("rect", class_=kind, x=left, y=7 - high / 2, width=width, height=high))
+        left += width
+    return drawing
 
 
 def job_table(report: Report) -> list[Element]:
@@ -75,9 +86,10 @@ def job_table(report: Report) -> list[Element]:
     if len(report.rows) > MOST_ROWS:
         words = f"{len(report.rows)} are too many here: jobauto report RUN -o jobs.csv"
         return [el("p", words, class_="soft")]
-    queue = "run time" if report.runs_at_once else "in the queue"
-    heads = ["job", "state", "JOBID", "attempts", "before", queue, "submitted", "ended"]
-    body = table(heads, [_job(row) for row in report.rows], {3, 4, 5})
+    heads = ["job", "state", "JOBID", "attempts", "before", "waited", "ran", "in the queue"]
+    body = table(
+        [*heads, "submitted", "ended"], [_job(row) for row in report.rows], set(range(3, 8))
+    )
     scroll = el("div", body, class_="wide tall")
     return [el("details", el("summary", f"{len(report.rows)} jobs, in order of name"), scroll)]
 
@@ -86,6 +98,6 @@ def _job(row: Row) -> list[Element | str]:
     word = row.state.word
     queued = f" ({row.queued})" if row.queued else ""
     state = el("span", swatch(word), f" {SIGN[word]} {word}{queued}")
-    times = [duration(row.before), duration(row.in_queue)]
+    times = [duration(time) for time in (row.before, row.waited, row.ran, row.in_queue)]
     moments = [clock(at) if at is not None else "–" for at in (row.submitted, row.ended)]
     return [row.job.name, state, row.jobid, str(len(row.tries)), *times, *moments]

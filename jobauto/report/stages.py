@@ -1,8 +1,9 @@
-"""The stages (ids) of a run in numbers: how long their jobs waited, and were in the queue."""
+"""The stages (ids) of a run in numbers: how long their jobs waited, and how long they ran."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
@@ -20,7 +21,9 @@ class Spread:
     longest: float | None
 
     @classmethod
-    def of(cls, seconds: list[float]) -> Spread:
+    def of(cls, many: Iterable[float | None]) -> Spread:
+        """Of seconds, of which None is not counted."""
+        seconds = [one for one in many if one is not None]
         if not seconds:
             return cls(0, None, None)
         return cls(len(seconds), median(seconds), max(seconds))
@@ -34,6 +37,8 @@ class Stage:
     counts: Counter[State]
     attempts: int
     before: Spread
+    waited: Spread
+    ran: Spread
     in_queue: Spread
 
 
@@ -51,6 +56,8 @@ def _stage(id: str, rows: list[Row]) -> Stage:
         id,
         Counter(row.state for row in rows),
         sum(len(row.tries) for row in rows),
-        Spread.of([row.before for row in rows if row.before is not None]),
-        Spread.of([row.in_queue for row in rows if row.in_queue is not None]),
+        Spread.of(row.before for row in rows),
+        Spread.of(row.waited for row in rows),
+        Spread.of(row.ran for row in rows),
+        Spread.of(row.in_queue for row in rows),
     )

@@ -14,13 +14,15 @@ from jobauto.report.times import iso
 
 NOTE = (
     "Local times. ready: end of the last job that it needs, or start of the run. submitted: the "
-    "scheduler took it (last attempt). ended: its end was seen. When a job began to run is not "
-    "recorded: seconds_in_queue is waiting in the queue and running. Empty: not known."
+    "scheduler took it (last attempt). running: the first look in which the queue said so. ended: "
+    "its end was seen. seconds_waiting: submitted to running. seconds_running: running to ended. "
+    "seconds_in_queue: both together, known also of a job that no look saw run. Times are as fine "
+    "as the looks follow one another. Empty: not known."
 )
 
 COLUMNS = (
-    "job folder id state reason blocked_by attempts jobid queue_says ready submitted ended "
-    "seconds_before_submission seconds_in_queue"
+    "job folder id state reason blocked_by attempts jobid queue_says ready submitted running "
+    "ended seconds_before_submission seconds_waiting seconds_running seconds_in_queue"
 ).split()
 
 
@@ -38,8 +40,11 @@ def columns(row: Row) -> dict[str, object]:
         "queue_says": row.queued,
         "ready": iso(row.ready),
         "submitted": iso(row.submitted),
+        "running": iso(row.running),
         "ended": iso(row.ended),
         "seconds_before_submission": _whole(row.before),
+        "seconds_waiting": _whole(row.waited),
+        "seconds_running": _whole(row.ran),
         "seconds_in_queue": _whole(row.in_queue),
     }
 
@@ -76,5 +81,6 @@ def as_json(report: Report) -> str:
 
 
 def _attempt(one: Try) -> dict[str, object]:
-    times = {"sent": iso(one.sent), "taken": iso(one.taken), "ended": iso(one.ended)}
-    return {k: v for k, v in asdict(one).items() if k not in times} | times
+    found = asdict(one)
+    times = {key: iso(found.pop(key)) for key in ("sent", "taken", "running", "ended")}
+    return found | times

@@ -9,6 +9,7 @@ from jobauto.model import State
 from jobauto.report.markup import Element, el
 
 PUTBACK = "putback"  # an attempt that was refused for a limit
+QUEUED = "queued"  # the part of a bar in which the job waits in the queue
 FILL = {
     "finished": "#009e73",
     "skipped": "#7fcdb6",
@@ -22,6 +23,7 @@ FILL = {
     "waiting": "#aab0b8",
     "held": "#7d838c",
     PUTBACK: "#aab0b8",
+    QUEUED: "#cfe0ec",
 }
 SIGN = {
     "finished": "✓",
@@ -36,6 +38,7 @@ SIGN = {
     "waiting": "◇",
     "held": "‖",
     PUTBACK: "↺",
+    QUEUED: "∷",
 }
 # From what needs a person to what needs nobody.
 ORDER = [
@@ -49,6 +52,7 @@ _PATTERNS = {
     "unsure": "M2,0v8M6,0v8",
     "submitting": "M4,0v8",
     PUTBACK: "M0,4h8M4,0v8",
+    QUEUED: "M1,2h2M5,6h2",
 }
 _LIGHT = {
     "paper": "#ffffff", "page": "#f4f5f7", "ink": "#1b1f24", "soft": "#59626d", "line": "#d5d9de",
@@ -102,6 +106,7 @@ def _drawing(colour: dict[str, str]) -> str:
             f".node {{ fill: {c['band']}; stroke: {c['line']} }}",
             ".used { fill: #56b4e9; fill-opacity: 0.55; stroke: #2f86bd; stroke-width: 1.2 }",
             ".before { fill: #b8a25a }",
+            ".dot { fill: #56b4e9; fill-opacity: 0.6; stroke: #1f6f9f; stroke-width: 1 }",
         ]
     )
 

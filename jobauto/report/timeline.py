@@ -1,4 +1,5 @@
-"""The timeline: a bar for every submission, from when it was sent to its end.
+"""The timeline: a bar for every submission, from when it was sent to its end. The part before it
+was seen to run is drawn as `queued`.
 
 A line for each job of a small run, for each folder of a bigger one; a line for each slot of
 --maxqsub when even these are too many, so that any run fits on a slide.
@@ -8,14 +9,16 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from jobauto.model import Queued
 from jobauto.quoting import shown
 from jobauto.report.chart import RIGHT, WIDTH, Scale, fitting, titled
 from jobauto.report.gather import Report, Row
+from jobauto.report.history import Try
 from jobauto.report.markup import Element, el, svg
-from jobauto.report.theme import ORDER, SIGN, file_style, patterns
+from jobauto.report.theme import ORDER, QUEUED, SIGN, file_style, patterns
 from jobauto.report.times import clock, duration, span
 
 MOST_JOBS, MOST_LINES = 60, 120
@@ -24,13 +27,17 @@ _NAME, _END = 28, 26  # letters that fit left and right
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One submission on the chart; `kind` is the word of its state or verdict."""
+    """One submission on the chart; `kind` is the word of its state or verdict.
+
+    `queued`: until when it waited in the queue; its begin if nothing is known of that.
+    """
 
     begin: float
     end: float
     kind: str
     title: str
     id: str = ""
+    queued: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +68,21 @@ def bars(report: Report, row: Row) -> list[Bar]:
         kind = one.verdict or ("started" if one.jobid else "submitting")
         facts = [shown(row.job.name), f"{SIGN[kind]} {kind}", one.reason, f"JOBID {one.jobid}"]
         facts += [f"from {clock(one.begin)}", duration(span(one.begin, end))]
+        facts += [f"waited {duration(one.waited)}"] if one.waited else []
         facts += [f"attempt {one.number}"] if len(row.tries) > 1 else []
         title = ", ".join(fact for fact in facts if fact and fact != "JOBID ")
-        found.append(Bar(one.begin, max(one.begin, end), kind, title, row.job.id))
+        end = max(one.begin, end)
+        queued = min(end, _queued_until(report, row, one) or one.begin)
+        found.append(Bar(one.begin, end, kind, title, row.job.id, queued))
     return found
+
+
+def _queued_until(report: Report, row: Row, one: Try) -> float | None:
+    """Until when it waited in the queue; None if no look tells."""
+    if report.runs_at_once:
+        return None
+    waits = not one.verdict and one.running is None and row.queued == Queued.PENDING.value
+    return report.as_of if waits else one.running
 
 
 def packed(many: Iterable[Bar]) -> list[list[Bar]]:
@@ -170,11 +188,22 @@ def _draw(group: Element, line: Line, top: float, chosen: Plan, scale: Scale) ->
     for bar in sorted(line.bars, key=lambda bar: bar.kind in ("failed", "unsure", "killed")):
         x = scale.x(bar.begin)
         width = scale.x(bar.end) - x
-        size = {"width": max(1.5, width - (1 if gap else 0.3)), "height": height - 2 * gap}
-        shape = el("rect", class_=f"s-{bar.kind}", x=x, y=top + gap, **size)
-        group.append(titled(shape, bar.title))
+        for kind, left, right in _parts(bar, scale):
+            space = (1 if gap else 0.3) if right == x + width else 0
+            size = {"width": max(1.5, right - left - space), "height": height - 2 * gap}
+            shape = el("rect", class_=f"s-{kind}", x=left, y=top + gap, **size)
+            group.append(titled(shape, bar.title))
         if each == "folder" and width > 8 + 6 * len(bar.id):
             group.append(el("text", bar.id, class_="small id", x=x + 4, y=top + height - 3))
+
+
+def _parts(bar: Bar, scale: Scale) -> Iterator[tuple[str, float, float]]:
+    """What is drawn of a bar: class, left and right end; nothing of it if it is not there."""
+    left, middle, right = scale.x(bar.begin), scale.x(bar.queued), scale.x(bar.end)
+    if bar.queued > bar.begin:
+        yield QUEUED, left, middle
+    if bar.queued < bar.end or bar.queued <= bar.begin:
+        yield bar.kind, max(left, middle), right
 
 
 def legend(kinds: Sequence[str], top: float) -> Element:
@@ -190,7 +219,8 @@ def legend(kinds: Sequence[str], top: float) -> Element:
 
 def kinds_drawn(report: Report) -> list[str]:
     """The kinds of bars that the timeline has, those that need a person first."""
-    there = {bar.kind for row in report.rows for bar in bars(report, row)}
+    drawn = [bar for row in report.rows for bar in bars(report, row)]
+    there = {bar.kind for bar in drawn} | {QUEUED for bar in drawn if bar.queued > bar.begin}
     order = [state.word for state in ORDER]
     return sorted(there, key=lambda kind: order.index(kind) if kind in order else len(order))
 
