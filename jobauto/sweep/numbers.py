@@ -31,10 +31,12 @@ def written(value: Value) -> str:
 
 def shortest(number: Decimal) -> Decimal:
     """At most 12 significant digits, no zeros behind them, and no exponent where it can be."""
-    rounded = _ROUND.plus(number).normalize(_ROUND)
-    if -5 <= rounded.adjusted() < 16 or not rounded:
-        return Decimal(format(rounded, "f"))
-    return rounded
+    return _bare(_ROUND.plus(number))
+
+
+def _bare(number: Decimal) -> Decimal:
+    bare = number.normalize(_EXACT)
+    return Decimal(format(bare, "f")) if -5 <= bare.adjusted() < 16 else bare
 
 
 def steps(start: Decimal, end: Decimal, step: Decimal) -> int | None:
@@ -48,8 +50,8 @@ def steps(start: Decimal, end: Decimal, step: Decimal) -> int | None:
 
 
 def stepped(start: Decimal, step: Decimal, number: int) -> list[Decimal]:
-    """`start`, `start + step`, ..., exact."""
-    return [_EXACT.add(start, _EXACT.multiply(step, Decimal(n))) for n in range(number)]
+    """`start`, `start + step`, ..., exact, without zeros behind them."""
+    return [_bare(_EXACT.add(start, _EXACT.multiply(step, Decimal(n)))) for n in range(number)]
 
 
 def spread(start: Decimal, end: Decimal, log: bool, number: int) -> list[Decimal]:

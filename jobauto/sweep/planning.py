@@ -170,7 +170,7 @@ def _shared(
 ) -> dict[str, tuple[Path, Point]]:
     shared: dict[str, tuple[Path, Point]] = {}
     for name in template.shared:
-        folder = template.folder / name
+        folder = template.folder / str(name)
         if not isinstance(name, str) or "/" in name or not folder.is_dir():
             names = [entry.name for entry in template.entries() if entry.is_dir()]
             what = f"shared: there is no folder {name!r} in the template"

@@ -159,15 +159,15 @@ def _paths(table: dict[str, Any]) -> list[str]:
 
 def _in_csv(text: str, key: str, value: Value) -> str:
     lines = text.splitlines(keepends=True)
-    first = lines[0] if lines else ""
-    delimiter = ";" if first.count(";") > first.count(",") else ","
+    bare = re.sub('"[^"]*"', "", lines[0]) if lines else ""
+    delimiter = found[0] if (found := re.search("[;,]", bare)) else ","
     rows = [next(csv.reader([line], delimiter=delimiter), []) for line in lines]
     head = [cell.strip().lower() for cell in rows[0]] if rows else []
     column = head.index("value") if "value" in head else 1
-    found = [n for n, row in enumerate(rows) if row and row[0].strip() == key]
-    if not found:
-        raise NoKey([row[0].strip() for row in rows if row])
-    number = _only(found, key)
+    keys = [row[0].strip() if row else "" for row in rows]
+    if key not in keys:
+        raise NoKey([name for name in keys if name])
+    number = _only([n for n, name in enumerate(keys) if name == key], key)
     row = rows[number]
     if len(row) <= column:
         raise ValueError(f"its row has no column {column + 1}")

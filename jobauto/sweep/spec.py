@@ -192,7 +192,8 @@ def _explained(model: type[BaseModel], error: ValidationError, file: Path, text:
     first = error.errors()[0]
     keys = [str(key) for key in first["loc"] if key not in ("variables", "values")]
     name = ".".join(keys) or "the file"
-    place = where(file, text, *keys)
+    varies = keys[:1] == ["vary"] and len(keys) > 2
+    place = where_varied(file, text, keys[2]) if varies else where(file, text, *keys)
     if first["type"] == "extra_forbidden":
         return UserError(f"unknown key {shown(name)}", place, near(keys[-1], _known(model, first)))
     if first["type"] == "missing":
