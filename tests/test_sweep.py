@@ -210,6 +210,7 @@ MISTAKES = {
     "t = [1]\n[variables.repeat]\ndefault = 1": "'repeat' cannot name a variable",
     "t = [1]\n[put.inn]\nt = 'x'": "the template has no file 'inn'\n  -> did you mean in?",
     "t = [1]\n[put.in]\nx = 't'": "a.toml:12: there is no variable 'x'",
+    "t = [1]\n[put.in]\nt = 'a'\nsize = 'a'": "t and size are put at the same key 'a' of in",
     "t = [1]\n[put.'../a.toml']\nt = 'x'": "the template has no file '../a.toml'",
     "t = [1]\n[repaet]\nnumber = 1": "unknown key repaet\n  -> did you mean repeat?",
 }

@@ -121,9 +121,13 @@ def _puts(
             names = [p.relative_to(template.folder).as_posix() for p in files]
             what = f"the template has no file {shown(repr(name))}"
             raise UserError(what, place, near(name, names))
-        for variable in keys:
+        for variable, key in keys.items():
             if variable not in known:
-                raise variables.unknown(variable, known, place, repr(keys[variable]))
+                raise variables.unknown(variable, known, place, repr(key))
+            others = [other for other in keys if other != variable and keys[other] == key]
+            if others:
+                both = f"{variable} and {others[0]}"
+                raise UserError(f"{both} are put at the same key {key!r} of {name}", place)
         found[path] = keys
     return found
 
