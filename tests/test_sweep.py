@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from places import ROOT
 from sweeps import DECLARED, TEMPLATE, planned, values
 
 from jobauto.errors import UserError
@@ -102,6 +103,23 @@ def test_without_scipy_a_latin_sample_says_what_to_install(
     assert planned(tmp_path, text.replace("latin", "random")).jobs == 2
 
 
+@pytest.mark.parametrize("vary", ["number = 3", "sample", "number = 3, scale = 'log'"])
+def test_rounding_never_leaves_a_range(tmp_path: Path, vary: str) -> None:
+    low, high = "1.234567890123456", "1.234567890123457"
+    head = "sample = 'random'\nnumber = 1\n" if vary == "sample" else ""
+    how = "" if head else f", {vary}"
+    text = f"{DECLARED}{VARY}{head}t = {{ start = {low}, end = {high}{how} }}"
+    if head:
+        (only,) = values(planned(tmp_path, text), "t")
+        assert only in (low, high)
+        return
+    with pytest.raises(UserError, match=f"two jobs are equal: t = {low}"):
+        planned(tmp_path, text)  # both ends as they were written, and nothing else between them
+    wide = values(planned(tmp_path, text.replace(high, "2.345678901234567")), "t")
+    assert (wide[0], wide[2]) == (low, "2.345678901234567")
+    assert len(Decimal(wide[1]).as_tuple().digits) == 12
+
+
 # --- names
 
 
@@ -179,6 +197,7 @@ MISTAKES = {
     "t = { start = 1, end = 2 }": "t: a range has a step or a number",
     "t = { start = 1, end = 2, step = 1, number = 2 }": "either step or number",
     "t = { start = 1, end = 2, step = -1 }": "step does not lead from start to end",
+    "t = { start = 1, end = 2, step = -5 }": "step does not lead from start to end",
     "t = { start = 1, end = 2, step = 0 }": "step does not lead from start to end",
     "t = { start = 0, end = 1, step = 1e-9 }": "makes over 100000 values",
     "t = { start = 1, end = 2, number = 100001 }": "less than or equal to 100000",
@@ -322,3 +341,24 @@ def test_a_mistake_in_a_table_names_its_line(tmp_path: Path, table: str, says: s
     (tmp_path / "v.csv").write_text(table)
     with pytest.raises(UserError, match=says):
         planned(tmp_path, "template = 'mine'\nvariables = 'v.csv'\n[repeat]\nnumber = 2")
+
+
+# --- the documents
+
+
+@pytest.mark.parametrize(
+    ("file", "count"), [("README.md", 15), ("init_templates/README.md", 5 * 3 * 20 * 2)]
+)
+def test_the_sweep_of_the_documents_is_one(tmp_path: Path, file: str, count: int) -> None:
+    blocks = (ROOT / file).read_text().split("```toml\n")[1:]
+    (text,) = (block for block in blocks if block.startswith(('template = "r', 'description = "r')))
+    text = text.split("```")[0].replace('"rings"   ', '"mine"', 1)
+    if "random_seed" in text:
+        declared = ("size", "steps", "alpha", "beta", "random_seed")
+        text += "".join(f"[variables.{name}]\ndefault = 1\n" for name in declared[:2])
+        text += "".join(f"[variables.{name}]\ndefault = 1.5\n" for name in declared[2:4])
+        text += "[variables.random_seed]\ndefault = 1\n"
+    words = "@size@ @steps@ @alpha@ @beta@ @random_seed@"
+    files = {"qsub.0": "", "in": words, "input.json": '{"physics": {"temperature": 1}}'}
+    made = planned(tmp_path, text, files)
+    assert len(made.folders) == count
