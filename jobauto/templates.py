@@ -120,7 +120,7 @@ def _load(folder: Path) -> Template:
     try:
         text = file.read_text(encoding="utf-8") if file.exists() else ""
         data = tomllib.loads(text, parse_float=Decimal)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ArithmeticError) as error:
         raise UserError(f"cannot be read: {error}", str(file)) from error
     for key, value in data.items():
         if not isinstance(value, _FIELDS.get(key, ())):

@@ -93,6 +93,21 @@ def test_a_latin_hypercube_has_one_point_in_each_slice(tmp_path: Path) -> None:
     assert sorted(map(int, values(made, "size"))) == list(range(1, 21))
 
 
+def test_a_sample_of_a_list_draws_from_all_of_it(tmp_path: Path) -> None:
+    text = f"""{DECLARED}{VARY}sample = "latin"\nnumber = 20\n
+    t = {{ start = 0, end = 1 }}\nsize = [7, 8, 9, 10]"""
+    drawn = values(planned(tmp_path, text), "size")
+    assert {size: drawn.count(size) for size in drawn} == dict.fromkeys(["7", "8", "9", "10"], 5)
+
+
+def test_a_logarithmic_sample_of_whole_numbers_stays_in_its_range(tmp_path: Path) -> None:
+    text = f"""{DECLARED}{VARY}sample = "latin"\nnumber = 100\n
+    t = {{ start = 0, end = 1 }}\nsize = {{ start = 1, end = 3, scale = "log" }}"""
+    drawn = values(planned(tmp_path, text), "size")
+    assert set(drawn) == {"1", "2", "3"}
+    assert drawn.count("1") > drawn.count("2") > drawn.count("3")
+
+
 def test_without_scipy_a_latin_sample_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +265,7 @@ def test_a_mistake_names_variable_and_value(tmp_path: Path, text: str) -> None:
         ("template = 'mine'\ntable = 'x'", "unknown key 'table'"),
         ("template = 5", "template: .*valid string"),
         ("template =", "a.toml: no TOML: "),
+        (f"template = 1e{'9' * 30}", "a.toml: no TOML: "),
         ("template = 'mine'\nmain_file = 'x'", "template mine has no main_file"),
         ("template = '.'", "the sweep's file is inside its template"),
         ("template = 'ecalj'", "template ecalj needs a POSCAR"),
@@ -271,11 +287,25 @@ def test_too_many_points_are_refused_before_they_are_made(tmp_path: Path) -> Non
         planned(tmp_path, f"{DECLARED}{VARY}t = {axis}\n{VARY}size = {axis}")
 
 
-@pytest.mark.parametrize("file", ["qsub.0", "qsub.dependency.0"])
-def test_a_text_that_a_shell_takes_apart_is_kept_out_of_scripts(tmp_path: Path, file: str) -> None:
-    spec = f"template = 'mine'\n[variables.k]\ndefault = 'a'\n{VARY}k = ['b', '$(touch x)']"
+@pytest.mark.parametrize(
+    ("file", "text", "put"),
+    [
+        ("qsub.0", "echo @k@", ""),
+        ("qsub.dependency.0", "@k@", ""),
+        ("deep/qsub.1", "k=1", "[put.'deep/qsub.1']\nk = 'k'\n"),
+    ],
+)
+def test_a_text_that_a_shell_takes_apart_is_kept_out_of_scripts(
+    tmp_path: Path, file: str, text: str, put: str
+) -> None:
+    spec = f"template = 'mine'\n[variables.k]\ndefault = 'a'\n{VARY}k = ['b', '$(touch x)']\n"
     with pytest.raises(UserError, match=r"k = '\$\(touch x\)' in a script"):
-        planned(tmp_path, spec, {"qsub.0": "", file: "echo @k@"})
+        planned(tmp_path, spec + put, {"qsub.0": "", file: text})
+
+
+def test_nothing_is_put_into_a_file_that_is_no_text(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="data is no text"):
+        planned(tmp_path, TYPED + "[put.data]\nt = 't'", {**TEMPLATE, "data": "t 1\0"})
 
 
 # --- where variables come from

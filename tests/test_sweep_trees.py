@@ -259,12 +259,19 @@ def test_many_jobs_want_a_yes(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert len(tree.scan(tmp_path / "L/init").jobs) == 1002
 
 
-@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("", 3), ("no", 3)])
+@pytest.mark.parametrize(
+    ("answer", "code"), [("y", 0), ("", 3), ("no", 3), (EOFError, 3), (KeyboardInterrupt, 3)]
+)
 def test_a_person_at_a_terminal_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str | type, code: int
 ) -> None:
+    def typing(*_: object) -> str:
+        if isinstance(answer, str):
+            return answer
+        raise answer
+
     monkeypatch.setattr(show, "person_there", lambda: True)
-    monkeypatch.setattr("builtins.input", lambda *_: answer)
+    monkeypatch.setattr("builtins.input", typing)
     assert typed(tmp_path, MANY, "--ldir", str(tmp_path / "L")) == code
     assert (tmp_path / "L/init").exists() == (code == 0)
 

@@ -48,7 +48,11 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
 def _ask(jobs: int, console: Console) -> None:
     if not show.person_there():
         raise UserError(f"{jobs} jobs are more than {MANY}", hint="if this is meant: --yes")
-    if console.input(f"make {jobs} jobs? [y/N] ", markup=False).strip().lower() not in ("y", "yes"):
+    try:
+        answer = console.input(f"make {jobs} jobs? [y/N] ", markup=False)
+    except (EOFError, KeyboardInterrupt):
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
         raise Interrupted("nothing was made")
 
 

@@ -128,6 +128,8 @@ def _puts(
             if others:
                 both = f"{variable} and {others[0]}"
                 raise UserError(f"{both} are put at the same key {key!r} of {name}", place)
+        if b"\0" in path.read_bytes():
+            raise UserError(f"{name} is no text: nothing can be put into it", place)
         found[path] = keys
     return found
 
@@ -151,10 +153,11 @@ def _check_use(spec: Spec, template: Template, known: Mapping[str, Variable], fi
 
 def _check_scripts(template: Template, known: Mapping[str, Variable], spec: Spec) -> None:
     """A text that a shell would take apart may not stand in a script, nor in a list of files."""
+    put = {template.folder / name: set(keys) for name, keys in spec.put.items()}
     texts = {name: one for name, one in known.items() if one.type == "text"}
     scripts = [p for p in sorted(template.folder.rglob("qsub.*")) if p.is_file()]
     for script in scripts if texts else ():
-        for name in sorted(templates.words(script) & texts.keys()):
+        for name in sorted((templates.words(script) | put.get(script, set())) & texts.keys()):
             for value in _values(spec, texts[name]):
                 if not _WORD.fullmatch(str(value)):
                     what = f"{name} = {shown(repr(value))} in a script would be taken apart there"
