@@ -64,6 +64,13 @@ def test_repeats_count_and_may_set_a_variable(tmp_path: Path) -> None:
     assert values(made, "repeat") == ["1", "2", "1", "2"]
 
 
+def test_a_variable_may_have_the_name_of_a_setting(tmp_path: Path) -> None:
+    spec = f"""{DECLARED}[variables.seed]\ndefault = 1
+    {VARY}seed = [3, 4]\n{VARY}sample = "random"\nseed = 7\nnumber = 2\nt = {{ start = 0, end = 1 }}"""
+    made = planned(tmp_path, spec, {**TEMPLATE, "seed": "@seed@"})
+    assert values(made, "seed") == ["3", "3", "4", "4"]
+
+
 @pytest.mark.parametrize("sample", ["latin", "random"])
 def test_a_sample_is_the_same_for_the_same_seed_and_within_its_range(
     tmp_path: Path, sample: str
@@ -315,7 +322,7 @@ def test_a_template_declares_variables_and_a_file_overrides_them_key_by_key(
     tmp_path: Path,
 ) -> None:
     toml = "[variables.t]\ndefault = 300\nmin = 0\nunit = 'K'\n[set]\niterations = 2\n"
-    template = {"qsub.@n@": "@t@ @iterations@", "template.toml": toml}
+    template = {"qsub.@n@": "@t@", "template.toml": toml}
     spec = "template = 'mine'\n[variables.t]\nmax = 400\n[[vary]]\niterations = [1, 3]"
     made = planned(tmp_path, spec, template)
     assert values(made, "t") == ["300", "300"]

@@ -156,7 +156,7 @@ def test_a_job_and_a_shared_folder_of_one_name_are_an_error(tmp_path: Path) -> N
         planned(tmp_path, f"{DECLARED}[[vary]]\nt = [250]\n", template)
 
 
-@pytest.mark.parametrize("place", ["local"], indirect=True)
+@pytest.mark.parametrize("place", ["local", "mirror"], indirect=True)
 def test_a_sweep_runs_to_its_end_and_its_shared_jobs_once(place: Place, tmp_path: Path) -> None:
     made(planned(tmp_path, SWEEP, SHARED), tmp_path / "L")
     seed = tmp_path / "L/init/seed-6"  # one that exists already
@@ -167,10 +167,12 @@ def test_a_sweep_runs_to_its_end_and_its_shared_jobs_once(place: Place, tmp_path
     states = {name: said[-1].split("@")[0] for name, said in words(run).items()}
     assert states.pop("seed-6/qsub.0") == "skipped"
     assert set(states.values()) == {"finished"}
-    assert (run / "seed-5/ran.0").read_text() == "run\n"
-    assert (run / "t250_s5/out").read_text() == "5\n250\n"
-    assert (run / "t0.1_s6/out").read_text() == "old\n0.1\n"
-    assert (run / "sweep.csv").read_text() == (tmp_path / "L/init/sweep.csv").read_text()
+    there = place.there(run)
+    assert (there / "seed-5/ran.0").read_text() == "run\n"
+    assert (there / "t250_s5/out").read_text() == "5\n250\n"
+    assert (there / "t0.1_s6/out").read_text() == "old\n0.1\n"
+    table = (tmp_path / "L/init/sweep.csv").read_text()
+    assert (run / "sweep.csv").read_text() == (there / "sweep.csv").read_text() == table
 
 
 # --- all or nothing
