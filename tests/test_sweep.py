@@ -66,7 +66,8 @@ def test_repeats_count_and_may_set_a_variable(tmp_path: Path) -> None:
 
 def test_a_variable_may_have_the_name_of_a_setting(tmp_path: Path) -> None:
     spec = f"""{DECLARED}[variables.seed]\ndefault = 1
-    {VARY}seed = [3, 4]\n{VARY}sample = "random"\nseed = 7\nnumber = 2\nt = {{ start = 0, end = 1 }}"""
+    {VARY}seed = [3, 4]\n{VARY}sample = "random"\nseed = 7\nnumber = 2
+    t = {{ start = 0, end = 1 }}"""
     made = planned(tmp_path, spec, {**TEMPLATE, "seed": "@seed@"})
     assert values(made, "seed") == ["3", "3", "4", "4"]
 
@@ -335,6 +336,7 @@ def test_a_template_declares_variables_and_a_file_overrides_them_key_by_key(
 TABLE = """\
 Line Number,Value,Is Var?,Name,Type,Allowed Values,unit
 1,I/O,False,None,str,None,
+2,./output_files,False,Folder Name,str,None,
 6,100,True,Number of Rings,int,>4,
 11,hexagonal,True,Lattice,str,hexagonal;square;cairo,
 20,-3,True,Start Temperature (10^x),float,<100,K

@@ -140,12 +140,18 @@ def test_two_jobs_that_would_fill_a_shared_folder_differently_are_an_error(
         ('["sead-@size@"]', "there is no folder 'sead-@size@' .*\n.*did you mean seed-@size@"),
         ('["qsub.0"]', "there is no folder"),
         ("[5]", "there is no folder 5"),
+        ('["deep/folder"]', "there is no folder 'deep/folder'"),
         ('"seed-@size@"', "'shared': unknown, or of a wrong kind"),
         ('["seed-@size@", "seed-@t@"]', "two jobs would fill the shared folder seed-5 differently"),
     ],
 )
 def test_a_wrong_shared_folder_is_named(tmp_path: Path, shared: str, says: str) -> None:
-    template = {**SHARED, "template.toml": f"shared = {shared}", "seed-@t@/a": ""}
+    template = {
+        **SHARED,
+        "template.toml": f"shared = {shared}",
+        "seed-@t@/a": "",
+        "deep/folder/a": "",
+    }
     with pytest.raises(UserError, match=says):
         planned(tmp_path, SWEEP.replace("0.1", "5"), template)
 
@@ -194,6 +200,15 @@ def test_a_mistake_at_the_last_job_leaves_nothing(
     with pytest.raises(UserError):
         made(plan, tmp_path / "L")
     assert list((tmp_path / "L").iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["../../escaped", "..", "", "a/b"])
+def test_a_value_never_leads_a_file_out_of_its_folder(tmp_path: Path, text: str) -> None:
+    spec = f"template = 'mine'\n[variables.k]\ndefault = 'a'\n[[vary]]\nk = ['a', '{text}']\n"
+    plan = planned(tmp_path, spec, {"qsub.0": "", "y/@k@": ""})
+    with pytest.raises(UserError, match="which cannot name a file"):
+        made(plan, tmp_path / "L")
+    assert not list(tmp_path.rglob("escaped"))
 
 
 def test_what_is_there_is_never_touched(tmp_path: Path) -> None:
