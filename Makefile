@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 TRY    := try
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test trials lab lab-down bench bench-web rounds check format clean
+.PHONY: help install run test trials lab lab-down bench bench-web bench-sweep rounds check format clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -43,6 +43,9 @@ bench: $(VENV)/.dev  ## measure against the floor; writes into bench/RESULTS.md
 
 bench-web: $(VENV)/.dev  ## measure HTTP and reports at 10,000 jobs; the same file
 	$(BIN)/python bench/web.py
+
+bench-sweep: $(VENV)/.dev  ## time 10,000 jobs of a sweep; the same file
+	$(BIN)/python bench/sweep.py
 
 rounds: $(VENV)/.dev  ## kill the monitor 200 times on each scheduler and count (ROUNDS=OPTIONS)
 	$(BIN)/python bench/rounds.py $(ROUNDS)

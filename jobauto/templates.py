@@ -1,4 +1,7 @@
-"""`jobauto init`: an init tree made from a template folder (rules: init_templates/README.md)."""
+"""`jobauto init`: an init tree made from a template folder (rules: init_templates/README.md).
+
+What `jobauto sweep` needs of it, too: `find`, `build`, `scripts`, `words`, `place`.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +11,33 @@ import re
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from jobauto.errors import UserError, near
+from jobauto.quoting import shown
 
-Numbers = Mapping[str, str]
+Texts = Mapping[str, str]
+Change = Callable[[Path, str, Texts], str]
 FILE = "template.toml"
-_FIELDS = {"description": str, "main_file": str, "set": dict, "help": dict}
+_FIELDS = {
+    **{"description": str, "main_file": str, "set": dict, "help": dict},
+    **{"variables": dict, "shared": list},
+}
 _IGNORED = (".git", ".DS_Store", "__pycache__")
-_AT = re.compile(r"@(n-1|[A-Za-z_]\w*)@")
+WORD = re.compile(r"@(n-1|[A-Za-z_]\w*)@")
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A folder, and what its template.toml says; `settable` are whole numbers above 0."""
+    """A folder, and what its template.toml says; `settable` are whole numbers above 0.
+
+    For sweeps: `variables` as they were declared, and the names of `shared` folders.
+    """
 
     name: str
     folder: Path
@@ -32,6 +45,12 @@ class Template:
     main_file: str = ""
     settable: Mapping[str, int] = field(default_factory=dict)
     help: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
+
+    def entries(self) -> list[Path]:
+        """What is copied: all in its folder but template.toml."""
+        return _kept(entry for entry in self.folder.iterdir() if entry.name != FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +86,9 @@ def instantiate(
 ) -> Instantiated:
     """Make `ldir`/init, or add to it; `each` holds files or patterns. All, or a UserError."""
     found = find(template)
+    if found.variables or found.shared:
+        hint = "write a file for it: jobauto sweep SPEC.toml"
+        raise UserError(f"template {found.name} is for sweeps", str(found.folder), hint)
     numbers, files = _numbers(found, values), _main_files(found, each)
     if ldir.resolve().is_relative_to(found.folder.resolve()):
         raise UserError(f"{ldir} is inside the template", hint="choose another --ldir")
@@ -74,7 +96,7 @@ def instantiate(
         ldir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".init-", dir=ldir) as temporary:
             jobs = _build_all(found, files, Path(temporary), numbers)
-            return Instantiated(ldir / "init", _place(Path(temporary), ldir / "init"), jobs)
+            return Instantiated(ldir / "init", place(Path(temporary), ldir / "init"), jobs)
     except OSError as error:
         what = f"the init tree cannot be made: {error.strerror or error}"
         raise UserError(what, str(error.filename or ldir)) from error
@@ -96,16 +118,18 @@ def folder_name(file: Path, main_file: str) -> str:
 def _load(folder: Path) -> Template:
     file = folder / FILE
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    except (OSError, ValueError) as error:
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
+        data = tomllib.loads(text, parse_float=Decimal)
+    except (OSError, ValueError, ArithmeticError) as error:
         raise UserError(f"cannot be read: {error}", str(file)) from error
     for key, value in data.items():
         if not isinstance(value, _FIELDS.get(key, ())):
             raise UserError(f"{key!r}: unknown, or of a wrong kind", str(file), near(key, _FIELDS))
     settable, helps = data.pop("set", {}), data.pop("help", {})
     for key, value in settable.items():
-        if key == "n" or not _AT.fullmatch(f"@{key}@") or type(value) is not int or value < 1:
+        if key == "n" or not WORD.fullmatch(f"@{key}@") or type(value) is not int or value < 1:
             raise UserError(f"{key} = {value!r}: [set] is for numbers above 0, not n", str(file))
+    data["shared"] = tuple(data.get("shared", ()))
     return Template(folder.absolute().name, folder, settable=settable, help=helps, **data)
 
 
@@ -143,48 +167,98 @@ def _main_files(template: Template, each: list[Path] | None) -> dict[str, Path]:
     return folders
 
 
-def _build_all(template: Template, files: Mapping[str, Path], built: Path, numbers: Numbers) -> int:
-    top = [entry for entry in template.folder.iterdir() if entry.name != FILE]
+def _build_all(template: Template, files: Mapping[str, Path], built: Path, numbers: Texts) -> int:
+    top = template.entries()
     for name in files or [""]:
         (built / name).mkdir(exist_ok=True)
-        _build(top, built / name, numbers)
+        build(top, built / name, numbers)
         if name:
             shutil.copyfile(files[name], built / name / template.main_file)
-    jobs = [p for p in built.rglob("qsub.*") if p.is_file() and p.name.count(".") == 1]
+    jobs = [p for p in built.rglob("qsub.*") if p.is_file() and is_script(p.name)]
     if not jobs or any(job.parent == built for job in jobs):
         what = "a template needs folders with scripts qsub.<id> in them"
         raise UserError(what, str(template.folder), f"or main_file in its {FILE}, and --each")
     return len(jobs)
 
 
-def _build(entries: Iterable[Path], target: Path, numbers: Numbers) -> None:
-    for entry in sorted(e for e in entries if e.name not in _IGNORED and e.name[-1] != "~"):
-        for bound in _repeated(entry, numbers):
-            made = target / _filled(entry.name, bound)
+def is_script(name: str) -> bool:
+    """Whether a file of this name is a job's script."""
+    return name.startswith("qsub.") and name.count(".") == 1 and name[-1] != "~"
+
+
+def build(
+    entries: Iterable[Path], target: Path, texts: Texts, change: Change = lambda _, text, __: text
+) -> None:
+    """Copy entries of a template into `target` with all `@key@` replaced, in names and in texts.
+
+    `change` gets each file of the template, its text with the values in it, and these; and gives
+    the text to be written. OSError, and UserError for a name that a value makes unfit.
+    """
+    for entry in _kept(entries):
+        for bound in _repeated(entry, texts):
+            made = target / _made_name(entry, bound)
             if entry.is_dir():
                 made.mkdir()
-                _build(entry.iterdir(), made, bound)
+                build(entry.iterdir(), made, bound, change)
                 continue
             text = entry.read_bytes().decode("utf-8", "surrogateescape")  # gives back any bytes
-            with made.open("x", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(text if "\0" in text else _filled(text, bound))
+            with made.open("x", encoding="utf-8", errors="surrogateescape", newline="") as file:
+                file.write(text if "\0" in text else change(entry, filled(text, bound), bound))
             shutil.copymode(entry, made)
 
 
-def _repeated(entry: Path, numbers: Numbers) -> list[Numbers]:
-    if "n" in numbers or not re.search("@n(-1)?@", entry.name):
-        return [numbers]
-    if "iterations" not in numbers:
+def scripts(entries: Iterable[Path], texts: Texts) -> int:
+    """How many job scripts `build` would make."""
+    number = 0
+    for entry in _kept(entries):
+        for bound in _repeated(entry, texts):
+            if entry.is_dir():
+                number += scripts(entry.iterdir(), bound)
+            else:
+                number += is_script(filled(entry.name, bound))
+    return number
+
+
+def words(entry: Path) -> set[str]:
+    """All `word` for which `@word@` stands in the name of this entry, in its text or below it."""
+    found = set(WORD.findall(entry.name))
+    if entry.is_dir():
+        return found.union(*(words(below) for below in _kept(entry.iterdir())))
+    text = entry.read_bytes().decode("utf-8", "surrogateescape")
+    return found if "\0" in text else found.union(WORD.findall(text))
+
+
+def filled(text: str, texts: Texts) -> str:
+    """`text` with each `@key@` of `texts` replaced; any other `@word@` stays."""
+    return WORD.sub(lambda found: texts.get(found[1], found[0]), text)
+
+
+def _kept(entries: Iterable[Path]) -> list[Path]:
+    return sorted(e for e in entries if e.name not in _IGNORED and e.name[-1] != "~")
+
+
+def _made_name(entry: Path, texts: Texts) -> str:
+    name = filled(entry.name, texts)
+    if "/" in name or name in ("", ".", "..") or not name.isprintable():
+        what = f"a value makes {shown(repr(name))} of this name, which cannot name a file"
+        raise UserError(what, str(entry), "use this value in a file, not in a name")
+    return name
+
+
+def _repeated(entry: Path, texts: Texts) -> list[Texts]:
+    if "n" in texts or not re.search("@n(-1)?@", entry.name):
+        return [texts]
+    if "iterations" not in texts:
         raise UserError(f"@n@ needs iterations under [set] in {FILE}", str(entry))
-    rounds = range(1, int(numbers["iterations"]) + 1)
-    return [{**numbers, "n": str(n), "n-1": str(n - 1)} for n in rounds]
+    rounds = range(1, int(texts["iterations"]) + 1)
+    return [{**texts, "n": str(n), "n-1": str(n - 1)} for n in rounds]
 
 
-def _filled(text: str, numbers: Numbers) -> str:
-    return _AT.sub(lambda found: numbers.get(found[1], found[0]), text)
+def place(built: Path, init: Path) -> tuple[Path, ...]:
+    """Move all that is in `built` into `init`, or nothing; the folders that are new there.
 
-
-def _place(built: Path, init: Path) -> tuple[Path, ...]:
+    UserError if anything of these names is there already.
+    """
     names = sorted(entry.name for entry in built.iterdir())
     taken = [name for name in names if os.path.lexists(init / name)]
     if taken:

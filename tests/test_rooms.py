@@ -30,6 +30,7 @@ ORDER = [
     "settings",
     "options",
     "templates",
+    "sweep",
     "graph",
     "tree",
     "ledger",
@@ -167,7 +168,11 @@ def test_dialects_have_no_effects() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["judge", "graph", "model", "placeholders", "quoting", "telling/causes"]
+    "name",
+    [
+        *("judge", "graph", "model", "placeholders", "quoting", "telling/causes"),
+        *("sweep/numbers", "sweep/points", "sweep/naming"),
+    ],
 )
 def test_what_decides_touches_nothing(name: str) -> None:
     tree = parsed()[Path(f"{name}.py")]

@@ -618,6 +618,7 @@ def test_whatever_has_n_in_its_name_is_repeated(tmp_path: Path) -> None:
         ({"template.toml": "[set]\nk = true\n", "a/qsub.0": ""}, "k = True"),
         ({"template.toml": "[set]\nn = 1\n", "a/qsub.0": ""}, "n = 1"),
         ({"template.toml": "[set\n", "a/qsub.0": ""}, "cannot be read"),
+        ({"template.toml": f"a = 1e{'9' * 30}", "a/qsub.0": ""}, "cannot be read"),
     ],
 )
 def test_a_template_that_cannot_be_is_refused(

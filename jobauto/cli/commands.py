@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 
 from jobauto import __version__
-from jobauto.cli import looking, paging, reporting
+from jobauto.cli import looking, paging, reporting, sweeping
 from jobauto.options import Parser, add_pairs
 
 _EXAMPLES = """\
 examples:
   jobauto init                                    list the templates
   jobauto init ecalj --ldir si --each 'poscars/POSCAR.*' --set iterations=2
+  jobauto sweep rings.toml --ldir rings           a job for each combination of values
   jobauto status si                               the newest run of the project si
   jobauto status si/20261120_231500 --all         one run, job by job
   jobauto status si --watch                       until it is over
@@ -60,6 +61,7 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"jobauto {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB")
     _init(verbs.add_parser("init", help="make LDIR/init from a template"))
+    sweeping.add_arguments(verbs.add_parser("sweep", help="make LDIR/init: a job for each value"))
     status = verbs.add_parser("status", help="counts, what runs now, and failures")
     _run_argument(status)
     status.add_argument("--all", action="store_true", help="list every job")

@@ -18,7 +18,7 @@ from jobauto.actions import login as logging_in
 from jobauto.actions import order as ordering
 from jobauto.actions import status as statuses
 from jobauto.actions import why as reasons
-from jobauto.cli import looking, paging, reporting, show
+from jobauto.cli import looking, paging, reporting, show, sweeping
 from jobauto.cli.commands import FOR_JOBS, FOR_RUNS, parser
 from jobauto.clock import Clock
 from jobauto.errors import BAD_USAGE, DONE, JobautoError, UserError
@@ -176,6 +176,7 @@ def kill(arguments: argparse.Namespace, console: Console) -> int:
 _VERBS = {
     **dict.fromkeys((*FOR_JOBS, *FOR_RUNS), order),
     "init": init,
+    "sweep": sweeping.sweep,
     "status": status,
     "why": why,
     "report": report,
