@@ -202,7 +202,7 @@ def build(
                 build(entry.iterdir(), made, bound, change)
                 continue
             text = entry.read_bytes().decode("utf-8", "surrogateescape")  # gives back any bytes
-            with made.open("x", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            with made.open("x", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(text if "\0" in text else change(entry, filled(text, bound), bound))
             shutil.copymode(entry, made)
 
