@@ -1,6 +1,6 @@
 """`jobauto init`: an init tree made from a template folder (rules: init_templates/README.md).
 
-What `jobauto sweep` needs of it, too: `find`, `build`, `scripts`, `words`, `place`.
+What `jobauto sweep` needs of it, too: `find`, `building`, `build`, `scripts`, `words`, `place`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import re
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -90,13 +90,23 @@ def instantiate(
         hint = "write a file for it: jobauto sweep SPEC.toml"
         raise UserError(f"template {found.name} is for sweeps", str(found.folder), hint)
     numbers, files = _numbers(found, values), _main_files(found, each)
-    if ldir.resolve().is_relative_to(found.folder.resolve()):
+    with building(found, ldir) as built:
+        jobs = _build_all(found, files, built, numbers)
+        return Instantiated(ldir / "init", place(built, ldir / "init"), jobs)
+
+
+@contextmanager
+def building(template: Template, ldir: Path) -> Iterator[Path]:
+    """A new folder in `ldir` to build a tree in, gone at the end of the block.
+
+    UserError if `ldir` is inside the template, or for an OSError of the block.
+    """
+    if ldir.resolve().is_relative_to(template.folder.resolve()):
         raise UserError(f"{ldir} is inside the template", hint="choose another --ldir")
     try:
         ldir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".init-", dir=ldir) as temporary:
-            jobs = _build_all(found, files, Path(temporary), numbers)
-            return Instantiated(ldir / "init", place(Path(temporary), ldir / "init"), jobs)
+            yield Path(temporary)
     except OSError as error:
         what = f"the init tree cannot be made: {error.strerror or error}"
         raise UserError(what, str(error.filename or ldir)) from error

@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 from jobauto import templates
-from jobauto.errors import UserError
 from jobauto.sweep.planning import Plan, own_entries
 from jobauto.sweep.points import Point
 from jobauto.sweep.putting import put
@@ -19,22 +18,14 @@ TABLE, COPY = "sweep.csv", "sweep.toml"
 
 def make(plan: Plan, ldir: Path) -> Instantiated:
     """Make `ldir`/init, or add to it: job folders, shared folders, sweep.csv, sweep.toml."""
-    if ldir.resolve().is_relative_to(plan.template.folder.resolve()):
-        raise UserError(f"{ldir} is inside the template", hint="choose another --ldir")
-    try:
-        ldir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".init-", dir=ldir) as temporary:
-            built = Path(temporary)
-            for name, point in plan.folders.items():
-                _job_folder(plan, built / name, point)
-            for folder, point in plan.shared.values():
-                _build(plan, [folder], built, point)
-            (built / COPY).write_text(plan.text, encoding="utf-8")
-            _write_table(plan, built / TABLE)
-            return Instantiated(ldir / "init", templates.place(built, ldir / "init"), plan.jobs)
-    except OSError as error:
-        what = f"the init tree cannot be made: {error.strerror or error}"
-        raise UserError(what, str(error.filename or ldir)) from error
+    with templates.building(plan.template, ldir) as built:
+        for name, point in plan.folders.items():
+            _job_folder(plan, built / name, point)
+        for folder, point in plan.shared.values():
+            _build(plan, [folder], built, point)
+        (built / COPY).write_text(plan.text, encoding="utf-8")
+        _write_table(plan, built / TABLE)
+        return Instantiated(ldir / "init", templates.place(built, ldir / "init"), plan.jobs)
 
 
 def try_one(plan: Plan) -> None:
