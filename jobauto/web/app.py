@@ -22,6 +22,7 @@ from jobauto.web.door import Door, said
 from jobauto.web.grid import grid
 from jobauto.web.guards import Entrance, Guards, as_json, refusal
 from jobauto.web.history import history
+from jobauto.web.pages import door
 from jobauto.web.process import process
 from jobauto.web.sessions import Role
 
@@ -59,22 +60,22 @@ def make(
 
 def _status(request: Request) -> Response:
     role: Role = request.state.role
-    return as_json({**answers.overview(_door(request).board.now), "role": role.value})
+    return as_json({**answers.overview(door(request).board.now), "role": role.value})
 
 
 def _grid(request: Request) -> Response:
-    return as_json(grid(_door(request).board.now))
+    return as_json(grid(door(request).board.now))
 
 
 def _history(request: Request) -> Response:
-    return as_json(history(_door(request).board.now))
+    return as_json(history(door(request).board.now))
 
 
 def _jobs(request: Request) -> Response:
     query = request.query_params
     states = [word for text in query.getlist("state") for word in text.split(",") if word]
     limit = _number(query, "limit", answers.PAGE)
-    at = _door(request).board.now
+    at = door(request).board.now
     found = answers.jobs(at, states, query.get("like", ""), query.get("after", ""), limit)
     return as_json(found)
 
@@ -96,12 +97,12 @@ def _log(request: Request) -> Response:
     if not name and request.state.role is not Role.OWNER:
         return refusal(403, "this token can only read what is written of a job")
     lines = _number(query, "lines", answers.PAGE)
-    return _found(lambda: answers.log(_door(request).board.now, name, lines))
+    return _found(lambda: answers.log(door(request).board.now, name, lines))
 
 
 def _job(request: Request) -> Response:
     """The name is looked up among the jobs of the run, nowhere else."""
-    return _found(lambda: answers.job(_door(request).board.now, request.path_params["name"]))
+    return _found(lambda: answers.job(door(request).board.now, request.path_params["name"]))
 
 
 def _found(look_up: Callable[[], answers.Data]) -> Response:
@@ -126,15 +127,15 @@ async def _verb(request: Request) -> Response:
         where = ".".join(map(str, first["loc"]))[:80]
         return refusal(400, f"{where}: {first['msg']}" if where else first["msg"])
     _fits(verb, wanted)
-    return await run_in_threadpool(_have_done, _door(request), verb, wanted)
+    return await run_in_threadpool(_have_done, door(request), verb, wanted)
 
 
-def _have_done(door: Door, verb: str, wanted: Wanted) -> Response:
+def _have_done(run: Door, verb: str, wanted: Wanted) -> Response:
     if verb == "kill" and wanted.run:
-        door.kill_run(wanted.who)
+        run.kill_run(wanted.who)
         return as_json({"verb": verb, "jobs": [], "run": True}, 202)
     values = {key: str(value) for key, value in wanted.values.items()}
-    jobs = door.order(verb, wanted.jobs, values, wanted.who)
+    jobs = run.order(verb, wanted.jobs, values, wanted.who)
     return as_json({"verb": verb, "jobs": jobs, "run": not jobs}, 202)
 
 
@@ -150,7 +151,7 @@ def _fits(verb: str, wanted: Wanted) -> None:
 
 
 async def _events(request: Request) -> Response:
-    events = _door(request).events
+    events = door(request).events
     if events.full():
         return refusal(429, "too many clients follow this run")
     return EventSourceResponse(events.follow(), ping=15, send_timeout=10)
@@ -169,10 +170,6 @@ async def _known_error(_request: Request, error: Exception) -> Response:
 async def _user_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, UserError)
     return refusal(400, said(error))
-
-
-def _door(request: Request) -> Door:
-    return pages.door(request)
 
 
 #: of one run

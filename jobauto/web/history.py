@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jobauto.ledger import Entry
+from jobauto.ledger.quelist import MEANING
 from jobauto.report.times import known
 from jobauto.web.snapshot import Snapshot
 
@@ -13,15 +14,6 @@ POINTS = 400
 
 Numbers = tuple[int, int, int]  # in the queue, done, bad
 _NOTHING = (0, 0, 0)
-_AFTER: dict[str, Numbers] = {
-    "started": (1, 0, 0),
-    "finished": (0, 1, 0),
-    "skipped": (0, 1, 0),
-    "failed": (0, 0, 1),
-    "killed": (0, 0, 1),
-    "unsure": (0, 0, 1),
-    "retry": _NOTHING,
-}
 
 
 def history(at: Snapshot) -> dict[str, Any]:
@@ -41,7 +33,8 @@ def _moves(entry: Entry) -> Iterator[tuple[float, Numbers]]:
     """When the words of one job change the numbers, and by what."""
     before = _NOTHING
     for word in entry.words:
-        after, when = _AFTER[word.what], known(word.date)
+        state, when = MEANING[word.what], known(word.date)
+        after = int(word.what == "started"), int(state.done), int(state.bad)
         if when is not None and after != before:
             yield when, (after[0] - before[0], after[1] - before[1], after[2] - before[2])
             before = after

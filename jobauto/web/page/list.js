@@ -1,6 +1,7 @@
 // Lists of jobs: failures first, with the end of their output; what is in the queue; all.
 
 import { Refused, date, el, find, get, job as fetchJob } from "./api.js";
+import { BAD } from "./cells.js";
 import { chip, shown } from "./legend.js";
 
 const OPENED = 3; // failures that show their output without being asked
@@ -84,7 +85,7 @@ export class List {
   #draw({ jobs, total }) {
     const focused = document.activeElement?.closest?.("#list [data-name]")?.dataset.name;
     const rows = jobs.map((line, n) =>
-      ["failed", "unsure", "killed"].includes(line.state)
+      BAD.has(line.state)
         ? this.#failure(line, n)
         : this.#row(line),
     );
