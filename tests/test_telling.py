@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -21,20 +21,13 @@ from jobauto.telling.causes import (
     FAILED,
     HOUR,
     LOGIN,
-    Facts,
     Message,
-    Trouble,
 )
 from jobauto.telling.outbox import Outbox
 
 __all__ = ["stuck", "world"]  # fixtures
 
-NOW = 1_800_000_000.0
 BAD = FakeJob(succeeds=False)
-RUN = "/home/me/si/20261120_231500"
-CALM = Facts(RUN, {"started": 2})
-NO_LINK = replace(CALM, trouble=Trouble("no connection", "no route to host"))
-NO_LOGIN = replace(CALM, trouble=Trouble("waiting for login", "Permission denied", login=True))
 
 
 # Whole runs, in memory

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake import FakeJob
 
 from jobauto.model import stamp
 from jobauto.telling import recall, remember
@@ -25,7 +24,6 @@ from jobauto.telling.causes import (
 )
 
 NOW = 1_800_000_000.0
-BAD = FakeJob(succeeds=False)
 RUN = "/home/me/si/20261120_231500"
 CALM = Facts(RUN, {"started": 2})
 NO_LINK = replace(CALM, trouble=Trouble("no connection", "no route to host"))
