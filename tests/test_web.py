@@ -157,6 +157,12 @@ def test_a_token_that_others_know_or_guess_is_refused(
     assert text not in told
 
 
+@pytest.mark.parametrize("port", ["0", "-1", "65536"])
+def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["web", "--port", port]) == BAD_USAGE
+    assert f"--port {port}: a number from 1 to 65535" in capsys.readouterr().err
+
+
 def test_a_certificate_that_is_none_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -74,6 +74,8 @@ def serve(where: Where, clock: Clock, ready: Callable[[dict[str, Any]], None]) -
 
 def checked(where: Where) -> str:
     """The token of the person's choice, or ''; UserError if it must not be served like that."""
+    if where.port is not None and not 1 <= where.port <= 65535:
+        raise UserError(f"--port {where.port}: a number from 1 to 65535")
     if not _loopback(where.address) and not (where.tls_cert and where.token_file):
         raise UserError(
             f"--address {where.address} can be reached from other machines",
