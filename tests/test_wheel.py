@@ -29,7 +29,8 @@ def test_the_wheel_holds_the_templates(wheel: zipfile.ZipFile, tmp_path: Path) -
         capture_output=True,
         text=True,
     )
-    assert done.stdout.split() == ["demo", "ecalj"], done.stderr
+    names = ["demo", "ecalj", "netmc", "triangle_raft"]
+    assert done.stdout.split() == names, done.stderr
 
 
 def test_the_wheel_has_both_commands_and_only_its_package(wheel: zipfile.ZipFile) -> None:
