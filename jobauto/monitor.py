@@ -60,6 +60,8 @@ class Monitor:
     missing: Missing = field(default_factory=Missing)
     strange: Strange = field(default_factory=Strange)
     guard: Callable[[], None] = lambda: None  # raises if the run is not ours any more
+    sent: Callable[[], None] = lambda: None  # what else the remote needs once it has the tree
+    ended: Callable[[], None] = lambda: None  # what else is to be done when the run is over
     ticks: int = 0
     begun: bool = False
     _gap: bool = True  # the last look failed, or there was none
@@ -129,6 +131,7 @@ class Monitor:
         """Send the tree if it was never sent whole, and sort out what is done and what is ready."""
         if not self.run.synced_ns:
             self.host.push(self.run.folder, self.run.rdir)
+            self.sent()
             self.run.synced_ns = self.noticing.newest()
             self.run.save()
         if self.ledger.unlisted:
@@ -253,6 +256,7 @@ class Monitor:
     def fetch_all(self) -> None:
         """Bring home everything that is asked for, at the end of the run."""
         self.host.pull(self.run.rdir, self.run.folder, self.results, ())
+        self.ended()
 
     def record(self) -> None:
         """Write quelist, qsub.now and qstat."""

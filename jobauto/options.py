@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import types
+from collections.abc import Collection
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from jobauto.errors import UserError, near
@@ -35,9 +36,11 @@ class Parser(argparse.ArgumentParser):
         return found
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
+def add_settings(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
     """One option a field of Settings; what is not given stays out of the namespace."""
     for name, field in Settings.model_fields.items():
+        if name in without:
+            continue
         default = field.get_default(call_default_factory=True) if not field.is_required() else None
         text = field.description or ""
         if default not in (None, False, [], {}):

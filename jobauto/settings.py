@@ -48,6 +48,11 @@ class Settings(BaseSettings):
         None, description="folder of the project on the remote; not needed with --remote local"
     )
     remote: str = Field("local", description="user@host (or an alias of ~/.ssh/config), or local")
+    hostname: str | None = Field(None, description="the remote where --remote is not given")
+    username: str | None = Field(
+        None,
+        description="your name on the remote, where it is given without (default: as ssh says)",
+    )
     binpath: str | None = Field(None, description="replaces __binpath__ in the scripts")
     pythonpath: str | None = Field(None, description="replaces __pythonpath__ in the scripts")
     maxqsub: int = Field(4, ge=1, description="at most so many jobs in the queue at a time")
@@ -79,6 +84,12 @@ class Settings(BaseSettings):
         default_factory=list,
         description="files to bring home when a job ends: patterns of rsync, such as '*.png'",
     )
+    receive_path: Path = Field(
+        Path("output_files"), description="batches: folder here for the outputs that they bring"
+    )
+    keep_remote: bool = Field(
+        False, description="batches: leave their folder on the remote when outputs are here"
+    )
     retries: int = Field(0, ge=0, description="try a failed job so many times again")
     max_error_percent: float | None = Field(
         None,
@@ -93,16 +104,10 @@ class Settings(BaseSettings):
         600, gt=0, le=WEEK, description="seconds to wait when --max-error-percent is passed"
     )
     grace: float = Field(
-        90,
-        ge=0,
-        le=WEEK,
-        description="seconds that a marker may take to become visible after its job has ended",
+        90, ge=0, le=WEEK, description="seconds for a marker to show up after its job has ended"
     )
     give_up: float | None = Field(
-        None,
-        gt=0,
-        description="end with exit code 4 when nobody could be asked for so many seconds "
-        "(default: never)",
+        None, gt=0, description="end with exit code 4 after so many seconds without any answer"
     )
     port: int | None = Field(
         None,
@@ -211,7 +216,16 @@ def load(given: dict[str, Any], ldir: Path | None, remembered: dict[str, Any]) -
         name = re.findall(r'field "(\w+)"', str(error))[0]
         hint = """write it as JSON, such as '["*.png"]' or '{"k": "v"}'"""
         raise UserError(f"{option(name)}: not JSON", PREFIX + name.upper(), hint) from None
-    return Settings.model_construct(**{k: getattr(loaded, k) for k in Settings.model_fields})
+    chosen = Settings.model_construct(**{k: getattr(loaded, k) for k in Settings.model_fields})
+    if not remembered:  # a run stays where it is
+        chosen.remote = _remote(chosen, "remote" in loaded.model_fields_set)
+    return chosen
+
+
+def _remote(chosen: Settings, given: bool) -> str:
+    remote = chosen.remote if given or not chosen.hostname else chosen.hostname
+    named = "@" in remote or remote == "local" or not chosen.username
+    return remote if named else f"{chosen.username}@{remote}"
 
 
 def project_folder(given: dict[str, Any]) -> Path:

@@ -26,7 +26,7 @@ Change = Callable[[Path, str, Texts], str]
 FILE = "template.toml"
 _FIELDS = {
     **{"description": str, "main_file": str, "set": dict, "help": dict},
-    **{"variables": dict, "shared": list},
+    **{"variables": dict, "shared": list, "outputs": list},
 }
 _IGNORED = (".git", ".DS_Store", "__pycache__")
 WORD = re.compile(r"@(n-1|[A-Za-z_]\w*)@")
@@ -36,7 +36,8 @@ WORD = re.compile(r"@(n-1|[A-Za-z_]\w*)@")
 class Template:
     """A folder, and what its template.toml says; `settable` are whole numbers above 0.
 
-    For sweeps: `variables` as they were declared, and the names of `shared` folders.
+    For sweeps: `variables` as they were declared, and the names of `shared` folders. For batches:
+    patterns of the `outputs` to bring home.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Template:
     help: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, Any] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
 
     def entries(self) -> list[Path]:
         """What is copied: all in its folder but template.toml."""
@@ -139,7 +141,8 @@ def _load(folder: Path) -> Template:
     for key, value in settable.items():
         if key == "n" or not WORD.fullmatch(f"@{key}@") or type(value) is not int or value < 1:
             raise UserError(f"{key} = {value!r}: [set] is for numbers above 0, not n", str(file))
-    data["shared"] = tuple(data.get("shared", ()))
+    for key in ("shared", "outputs"):
+        data[key] = tuple(data.get(key, ()))
     return Template(folder.absolute().name, folder, settable=settable, help=helps, **data)
 
 

@@ -284,6 +284,9 @@ class FakeHost:
     def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> None:
         self.pulled.append(tuple(only))
 
+    def fetch(self, file: str, target: Path) -> None:
+        pass
+
     def ask(self, request: Any) -> Any:
         self.asked.append(type(request).__name__)
         self.hook(request)

@@ -53,6 +53,7 @@ ORDER = [
     "start",
     "actions",
     "telling",
+    "batches",
     "report",
     "web",
     "cli",

@@ -12,6 +12,7 @@ import argcomplete
 
 from jobauto import __version__
 from jobauto.actions.status import status
+from jobauto.batches.running import take_part
 from jobauto.cli import show
 from jobauto.cli.dry_run import dry_run
 from jobauto.clock import Clock
@@ -87,6 +88,7 @@ def _run(given: dict[str, object]) -> int:
         screen.begin(run)
 
     with stopping(runner), monitoring(given, runner, clock, begin) as (monitor, chosen):
+        take_part(monitor, chosen)
         if chosen.initonly:
             monitor.host.open()
             monitor.begin()
@@ -148,3 +150,7 @@ def _watched(
             board.publish(monitor, link)
 
         yield both
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -18,10 +18,10 @@ from jobauto.actions import login as logging_in
 from jobauto.actions import order as ordering
 from jobauto.actions import status as statuses
 from jobauto.actions import why as reasons
-from jobauto.cli import looking, paging, reporting, show, sweeping
+from jobauto.cli import batching, looking, paging, reporting, show, sweeping
 from jobauto.cli.commands import FOR_JOBS, FOR_RUNS, parser
 from jobauto.clock import Clock
-from jobauto.errors import BAD_USAGE, DONE, JobautoError, UserError
+from jobauto.errors import DONE, JobautoError, UserError
 from jobauto.host import Runner
 from jobauto.quoting import shown
 from jobauto.run import is_run, runs_in
@@ -162,21 +162,14 @@ def kill(arguments: argparse.Namespace, console: Console) -> int:
         return order(arguments, console)
     folder = chosen_run(folders[0] if folders else Path("."))
     done = killing.kill(folder, Runner(person=show.person_there()), Clock())
-    stopped = f"monitor stopped ({done.monitor})" if done.monitor else "no monitor was running"
-    console.print(escape(f"{stopped}; {len(done.killed)} job(s) killed"))
-    for name in done.finished:
-        console.print(escape(f"{name} had finished already"))
-    for name in done.unsure:
-        console.print(escape(f"{name} may or may not have been submitted; look at the queue"))
-    for name in done.left:
-        console.print(escape(f"{name} is still in the queue: {done.said}"))
-    return BAD_USAGE if done.left else DONE
+    return show.print_killed(done, console)
 
 
 _VERBS = {
     **dict.fromkeys((*FOR_JOBS, *FOR_RUNS), order),
     "init": init,
     "sweep": sweeping.sweep,
+    "batch": batching.batch,
     "status": status,
     "why": why,
     "report": report,

@@ -13,8 +13,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
+from jobauto.actions.kill import Outcome as Killed
 from jobauto.actions.status import Status, all_states, count
-from jobauto.errors import DONE, SOME_FAILED, JobautoError
+from jobauto.errors import BAD_USAGE, DONE, SOME_FAILED, Interrupted, JobautoError, UserError
 from jobauto.loop import Link, what_is_wrong
 from jobauto.model import State
 from jobauto.monitor import Monitor
@@ -34,6 +35,7 @@ STYLE = {
 ORDER = sorted(State, key=lambda s: -s.order)
 MOVING = (State.WAITING, State.READY, State.STARTED, State.SUBMITTING)
 LISTED = 20
+MANY = 1000  # jobs
 TAIL = 6
 
 
@@ -48,6 +50,25 @@ def person_there() -> bool:
         return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (OSError, ValueError, AttributeError):  # closed, or replaced
         return False
+
+
+def agreed(question: str, console: Console) -> bool:
+    """Whether the person at the terminal says yes; anything else is no."""
+    try:
+        answer = console.input(f"{question} [y/N] ", markup=False)
+    except (EOFError, KeyboardInterrupt):
+        answer = ""
+    return answer.strip().lower() in ("y", "yes")
+
+
+def confirm_jobs(jobs: int, sure: bool, console: Console) -> None:
+    """Ask before very many jobs are made; Interrupted if that is not wanted."""
+    if jobs <= MANY or sure:
+        return
+    if not person_there():
+        raise UserError(f"{jobs} jobs are more than {MANY}", hint="if this is meant: --yes")
+    if not agreed(f"make {jobs} jobs?", console):
+        raise Interrupted("nothing was made")
 
 
 def short(path: Path) -> str:
@@ -163,6 +184,19 @@ def log_to_terminal(screen: Screen) -> None:
 def exit_code(status: Status) -> int:
     """0 all finished or still going well, 1 something failed."""
     return SOME_FAILED if any(state.bad for state in status.states.values()) else DONE
+
+
+def print_killed(done: Killed, console: Console) -> int:
+    """What a kill did; the exit code."""
+    stopped = f"monitor stopped ({done.monitor})" if done.monitor else "no monitor was running"
+    console.print(escape(f"{stopped}; {len(done.killed)} job(s) killed"))
+    for name in done.finished:
+        console.print(escape(f"{name} had finished already"))
+    for name in done.unsure:
+        console.print(escape(f"{name} may or may not have been submitted; look at the queue"))
+    for name in done.left:
+        console.print(escape(f"{name} is still in the queue: {done.said}"))
+    return BAD_USAGE if done.left else DONE
 
 
 def rows(status: Status) -> list[tuple[Text, str, str]]:

@@ -9,27 +9,33 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from jobauto.cli import show
-from jobauto.errors import DONE, Interrupted, UserError
+from jobauto.batches.batch import SHELF, new
+from jobauto.cli import batching, show
+from jobauto.errors import DONE, UserError
 from jobauto.sweep.making import make, try_one
 from jobauto.sweep.naming import shown_keys
 from jobauto.sweep.planning import Plan, plan
 
-MANY, LISTED = 1000, 10
+LISTED = 10
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """The arguments of `sweep`."""
     verb.add_argument("spec", type=Path, metavar="SPEC.toml", help="template, variables, values")
     verb.add_argument("--ldir", type=Path, help="the project's folder; init/ is made in it")
+    text = f"keep the jobs as a batch instead, {SHELF}/NAME.zip (jobauto batch --help)"
+    verb.add_argument("-o", dest="name", metavar="NAME", help=text)
     verb.add_argument("--dry-run", action="store_true", help="show the number and some jobs")
-    verb.add_argument("--yes", action="store_true", help=f"do not ask above {MANY} jobs")
+    verb.add_argument("--yes", action="store_true", help=f"do not ask above {show.MANY} jobs")
 
 
 def sweep(arguments: argparse.Namespace, console: Console) -> int:
     """`jobauto sweep`."""
-    if arguments.ldir is None and not arguments.dry_run:
-        raise UserError("--ldir is missing", hint="name the project's folder: --ldir DIR")
+    if arguments.ldir is None and arguments.name is None and not arguments.dry_run:
+        hint = "name the project's folder: --ldir DIR, or a batch: -o NAME"
+        raise UserError("--ldir is missing", hint=hint)
+    if arguments.ldir is not None and arguments.name is not None:
+        raise UserError("--ldir and -o are two places", hint="leave one of them out")
     found = plan(arguments.spec)
     shared = f", {len(found.shared)} shared folders" if found.shared else ""
     console.print(f"{len(found.folders)} job folders{shared}, {found.jobs} jobs")
@@ -37,23 +43,13 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.dry_run:
         _show(found, console)
         return DONE
-    if found.jobs > MANY and not arguments.yes:
-        _ask(found.jobs, console)
+    show.confirm_jobs(found.jobs, arguments.yes, console)
+    if arguments.name is not None:
+        return batching.keep(new(Path(SHELF), arguments.name), found, console)
     made = make(found, arguments.ldir)
     console.print(escape(f"{show.short(made.init)}: names and values are in sweep.csv"))
     console.print(escape(f"run it with: jobmon.py --ldir {show.short(arguments.ldir.absolute())}"))
     return DONE
-
-
-def _ask(jobs: int, console: Console) -> None:
-    if not show.person_there():
-        raise UserError(f"{jobs} jobs are more than {MANY}", hint="if this is meant: --yes")
-    try:
-        answer = console.input(f"make {jobs} jobs? [y/N] ", markup=False)
-    except (EOFError, KeyboardInterrupt):
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
-        raise Interrupted("nothing was made")
 
 
 def _show(found: Plan, console: Console) -> None:

@@ -48,6 +48,9 @@ class Host(Protocol):
     def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> None:
         """Bring markers and files that match `patterns` home, from some folders or (none) all."""
 
+    def fetch(self, file: str, target: Path) -> None:
+        """Bring one file home; what an earlier try left in `target` is used."""
+
 
 def connect(remote: str, socket: Path, mirrored: bool, runner: Runner) -> LocalHost | SshHost:
     """The host called `remote`: `local`, or a destination of ssh."""

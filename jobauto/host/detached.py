@@ -22,9 +22,11 @@ wait "$command"
 """
 
 
-def detached(argv: Sequence[str], log: Path) -> None:
+def detached(
+    argv: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> sh.RunningCommand:
     """Start a program in a session of its own; what it says goes to the end of the file `log`."""
-    _start(argv, log, None, None)
+    return _start(argv, log, None, dict(environment) if environment is not None else None)
 
 
 def guarded(

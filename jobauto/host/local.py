@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -49,6 +50,9 @@ class LocalHost:
     def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> None:
         if self.mirrored:
             self._rsync(transfer.pull_command(folder, run, (), patterns, only), only)
+
+    def fetch(self, file: str, target: Path) -> None:
+        shutil.copyfile(file, target)
 
     def _rsync(self, command: list[str], only: Sequence[str]) -> None:
         transfer.check(self.runner.run(command, transfer.folders_list(only), SYNC_TIMEOUT))

@@ -101,6 +101,10 @@ class SshHost:
         source = f"{self.name}:{folder}"
         self._rsync(transfer.pull_command(source, run, self._via(), patterns, only), only)
 
+    def fetch(self, file: str, target: Path) -> None:
+        command = transfer.fetch_command(f"{self.name}:{file}", target, self._via())
+        self._rsync(command, ())
+
     def _via(self) -> list[str]:
         # -s: the remote's shell never sees the path
         shell = shlex.join(["ssh", "-S", str(self.socket), *_NO_OWN_LOGIN])

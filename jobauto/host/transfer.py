@@ -40,6 +40,11 @@ def pull_command(
     return [*command, "--exclude=*", f"{source}/", f"{run}/"]
 
 
+def fetch_command(source: str, target: Path, via: Sequence[str]) -> list[str]:
+    """Bring one file home, going on with what is there of it already."""
+    return ["rsync", "--inplace", "--times", *via, source, str(target)]
+
+
 def folders_list(only: Sequence[str]) -> str:
     """The stdin for `only`: each folder, NUL-terminated, the run folder itself as `./`.
 

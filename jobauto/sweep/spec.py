@@ -149,6 +149,7 @@ class Spec(_Table):
     description: str = ""
     template: str = Field(min_length=1)
     main_file: str = ""
+    outputs: tuple[str, ...] = Field((), strict=False)
     table: str = Field("", exclude=True)
     variables: dict[str, Declared] = {}
     vary: tuple[Group, ...] = ()

@@ -1,0 +1,92 @@
+"""What is in a batch: `batch.json` of its zip, and of each run that was made of it."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from jobauto.errors import UserError
+from jobauto.ledger import files
+from jobauto.quoting import shown
+from jobauto.remote.packing import MEMBER
+
+#: sha256 of a content, and `x` behind it if the file is executable
+KEY = r"[0-9a-f]{64}x?"
+
+
+class Contents(BaseModel):
+    """Facts of a batch. Paths are relative to the tree, in POSIX form.
+
+    `common` has the paths of each content that is kept once, by key; `own` all other files.
+    `outputs`: patterns of files to bring home (none: all that jobs write); nothing of the folders
+    `apart` is brought.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    format: int = Field(ge=1, le=1)
+    made: str
+    source: str
+    jobs: int
+    outputs: tuple[str, ...] = Field((), strict=False)
+    apart: tuple[str, ...] = Field((), strict=False)
+    common: dict[str, tuple[str, ...]] = Field(default_factory=dict, strict=False)
+    own: tuple[str, ...] = Field((), strict=False)
+
+    def linked(self) -> Iterator[tuple[str, str]]:
+        """Key and path of what is sent once and linked on the remote: all common files but those
+        that the monitor reads or fills."""
+        for key, paths in self.common.items():
+            for path in paths:
+                if not posixpath.basename(path).startswith("qsub."):
+                    yield key, path
+
+    def sets(self) -> list[tuple[tuple[str, ...], list[str]]]:
+        """Files of the store that belong together, and the folders which get them."""
+        by_folder = defaultdict[str, list[str]](list)
+        for key, path in self.linked():
+            folder, name = posixpath.split(path)
+            by_folder[folder].append(stored(key, name))
+        found = defaultdict[tuple[str, ...], list[str]](list)
+        for folder, names in by_folder.items():
+            found[tuple(sorted(names))].append(folder)
+        return list(found.items())
+
+    def wanted(self, there: Iterable[str]) -> list[str]:
+        """Which of the files on the remote are outputs: neither sent, nor markers, nor scripts."""
+        sent = {*self.own, *(path for paths in self.common.values() for path in paths)}
+        return sorted(path for path in there if path not in sent and self._is_output(path))
+
+    def _is_output(self, path: str) -> bool:
+        pure = PurePosixPath(path)
+        if pure.name.startswith("qsub.") or pure.parts[0] in self.apart or path == MEMBER:
+            return False
+        return not self.outputs or any(pure.match(pattern) for pattern in self.outputs)
+
+
+def stored(key: str, name: str) -> str:
+    """The path in the store of a file with this content and name."""
+    return f"{key}/{name}"
+
+
+def parse(text: str | bytes, where: str) -> Contents:
+    """The facts as they are written; UserError if they cannot be read."""
+    try:
+        return Contents.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        what = f"this is no batch: {shown(key)}: {first['msg']}"
+        raise UserError(
+            what, where, "create it again; a newer jobauto may have written it"
+        ) from None
+
+
+def of_run(folder: Path) -> Contents | None:
+    """The facts of the batch that a run was made of; None for any other run."""
+    file = folder / MEMBER
+    return parse(files.read(file), str(file)) if file.is_file() else None

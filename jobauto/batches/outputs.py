@@ -1,0 +1,122 @@
+"""From the archive of a run's outputs to files here: nothing but what was asked for, or nothing."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from jobauto.batches.unpacking import check_room
+from jobauto.errors import CouldNotAsk
+from jobauto.ledger.files import flush_folder
+from jobauto.quoting import shown
+
+_CHUNK = 1 << 20
+_HEADERS = 16 << 10  # bytes of an archive's heads for one file, more than tar ever writes
+_BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError)
+
+
+class Damaged(CouldNotAsk):
+    """The archive is not what it should be: it must be packed anew."""
+
+
+class _Bounded:
+    """A stream that is given up when it becomes longer than it may be."""
+
+    def __init__(self, stream: IO[bytes], longest: int) -> None:
+        self._stream, self._left = stream, longest
+
+    def read(self, number: int) -> bytes:
+        data = self._stream.read(number)
+        self._left -= len(data)
+        if self._left < 0:
+            raise Damaged("the archive holds more than the files that it was made of")
+        return data
+
+
+def sha256(file: Path) -> str:
+    """The checksum of a file; empty if there is none."""
+    if not file.is_file():
+        return ""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def unpack(archive: Path, place: Path, files: Mapping[str, int]) -> None:
+    """Put the files of an archive into the folder `place`, over earlier ones of the same names.
+
+    `files` has the size in bytes of each that must be there, by its path. All of them are on the
+    disk, apart, before the first is moved to its place. Damaged if it holds anything else; OSError
+    for a disk that is full or may not be written: `place` is then as it was.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    check_room(place.parent, sum(files.values()))
+    with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as temporary:
+        apart = Path(temporary)
+        try:
+            _extract(archive, apart, files)
+        except _BROKEN as error:
+            raise Damaged(f"the archive cannot be read: {shown(str(error))}") from None
+        os.sync()
+        place.mkdir(exist_ok=True)
+        for path in files:
+            target = place / path
+            _make_folder(place, target.parent)
+            os.replace(apart / path, target)
+    os.sync()
+    flush_folder(place.parent)
+
+
+def _make_folder(place: Path, folder: Path) -> None:
+    """Make a folder at or below `place`; OSError if a link that somebody put there leads away."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.resolve().is_relative_to(place.resolve()):
+        raise NotADirectoryError(errno.ENOTDIR, "a link leads out of it", str(folder))
+
+
+def _extract(archive: Path, apart: Path, files: Mapping[str, int]) -> None:
+    longest = sum(files.values()) + _HEADERS * (len(files) + 2)
+    missing = set(files)
+    with gzip.open(archive) as stream:
+        bounded = _Bounded(stream, longest)  # type: ignore[arg-type]
+        with tarfile.open(fileobj=bounded, mode="r|") as tar:  # type: ignore[call-overload]
+            for member in tar:
+                path = member.name.removeprefix("./")
+                if path not in missing:
+                    raise Damaged(f"the archive holds {shown(path)!r}, which was not asked for")
+                missing.remove(path)
+                _write(tar, member, apart, files)
+    if missing:
+        raise Damaged(f"the archive lacks {shown(min(missing))!r} and {len(missing) - 1} more")
+
+
+def _write(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, apart: Path, files: Mapping[str, int]
+) -> None:
+    path = member.name.removeprefix("./")
+    target = apart / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if member.islnk():  # two names of one file on the remote
+        first = member.linkname.removeprefix("./")
+        if first not in files or not (apart / first).is_file():
+            raise Damaged(f"{shown(path)!r} is a link to {shown(first)!r}")
+        shutil.copy2(apart / first, target)
+    elif member.isreg():
+        source = tar.extractfile(member)
+        assert source
+        with target.open("xb") as written:
+            shutil.copyfileobj(source, written, _CHUNK)
+        os.chmod(target, 0o755 if member.mode & 0o100 else 0o644)
+        os.utime(target, (member.mtime, member.mtime))
+    else:
+        raise Damaged(f"{shown(path)!r} is no file")
+    if target.stat().st_size != files[path]:
+        raise Damaged(f"{shown(path)!r} was changed while it was packed")

@@ -1,0 +1,173 @@
+"""From the zip of a batch to an init tree and a store of common files; the zip is not trusted."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from jobauto.batches.contents import KEY, Contents, parse, stored
+from jobauto.batches.packing import COMMON, TREE
+from jobauto.errors import UserError
+from jobauto.quoting import shown
+from jobauto.remote.packing import MEMBER
+
+_CHUNK = 1 << 20
+_MEMBER_LIMIT = 256 << 20  # bytes of batch.json
+# No text deflates further than a thousandth, none that people compute to less than a hundredth.
+_FREE, _RATIO = 100 << 20, 100
+_RESERVE = 50 << 20  # bytes to leave free on a disk
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, Contents]]:
+    """The zip of a batch, checked; UserError if it is none, is cut short or may not be unpacked."""
+    try:
+        with zipfile.ZipFile(file) as found:
+            yield found, _checked(found, file)
+    except OSError as error:
+        if error.errno is None:  # of zipfile
+            raise _damaged(file, error) from None
+        what = error.strerror or str(error)
+        raise UserError(what, str(error.filename or file), "put this right and try again") from None
+    except _BROKEN as error:
+        raise _damaged(file, error) from None
+
+
+def _damaged(file: Path, error: Exception) -> UserError:
+    what = f"not a whole zip of a batch: {shown(str(error))}"
+    return UserError(what, str(file), "copy it again, or create it again; nothing was unpacked")
+
+
+def _checked(found: zipfile.ZipFile, file: Path) -> Contents:
+    names = [info.filename for info in found.infolist()]
+    if len(set(names)) != len(names):
+        raise zipfile.BadZipFile("a name is in it twice")
+    if MEMBER not in names or found.getinfo(MEMBER).file_size > _MEMBER_LIMIT:
+        raise zipfile.BadZipFile(f"no {MEMBER}")
+    contents = parse(found.read(MEMBER), f"{file}: {MEMBER}")
+    expected = {MEMBER, *(f"{COMMON}/{key}" for key in contents.common)}
+    expected |= {f"{TREE}/{path}" for path in contents.own}
+    odd = sorted(set(names) ^ expected)
+    if odd:
+        raise zipfile.BadZipFile(f"{odd[0]!r} is in the zip or in its {MEMBER}, not in both")
+    paths = [*contents.own, *(path for some in contents.common.values() for path in some)]
+    for path in paths:
+        _check_path(path)
+    if len(set(paths)) != len(paths):
+        raise zipfile.BadZipFile("two contents for one file")
+    if not all(re.fullmatch(KEY, key) for key in contents.common):
+        raise zipfile.BadZipFile("a common file has no checksum")
+    if any(stat.S_ISLNK(info.external_attr >> 16) for info in found.infolist()):
+        raise zipfile.BadZipFile("there is a link in it")
+    total, packed = size(found, contents), file.stat().st_size
+    if total > _FREE + _RATIO * packed:
+        what = f"would become {total >> 20} MiB, of {packed >> 10} KiB: a zip bomb?"
+        raise UserError(what, str(file), "nothing was unpacked; create the batch again")
+    return contents
+
+
+def _check_path(path: str) -> None:
+    pure = PurePosixPath(path)
+    plain = path.isprintable() and str(pure) == path and "\\" not in path
+    if not plain or pure.is_absolute() or not pure.parts or ".." in pure.parts:
+        raise zipfile.BadZipFile(f"{shown(path)!r} leads out of it")
+
+
+def size(found: zipfile.ZipFile, contents: Contents) -> int:
+    """Bytes that it would take on a disk here."""
+    total = sum(info.file_size for info in found.infolist())
+    for key, paths in contents.common.items():
+        copies = sum(PurePosixPath(path).name.startswith("qsub.") for path in paths)
+        total += found.getinfo(f"{COMMON}/{key}").file_size * copies
+    return total
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """OSError (no space left) unless so many bytes fit on the disk of `folder`."""
+    free = shutil.disk_usage(folder).free
+    if needed + _RESERVE > free:
+        what = f"{needed >> 20} MiB and some reserve do not fit: {free >> 20} MiB are free"
+        raise OSError(errno.ENOSPC, what, str(folder))
+
+
+def unpack(file: Path, init: Path, store: Path) -> Contents:
+    """Make the tree `init` of a batch, without what is linked on the remote: that goes to `store`.
+
+    An `init` that is there, of a submission that was cut off, is replaced.
+    """
+    with opened(file) as (found, contents):
+        init.parent.mkdir(parents=True, exist_ok=True)
+        store.mkdir(parents=True, exist_ok=True)
+        check_room(init.parent, size(found, contents))
+        with tempfile.TemporaryDirectory(prefix=".init-", dir=init.parent) as temporary:
+            built = Path(temporary, "init")
+            _build(found, contents, built)
+            for key, path in dict(_stored(contents)).items():
+                _keep(found, path, store / key)
+            if init.exists():
+                shutil.rmtree(init)
+            built.rename(init)
+        return contents
+
+
+def _stored(contents: Contents) -> Iterator[tuple[str, str]]:
+    for key, path in contents.linked():
+        yield stored(key, PurePosixPath(path).name), f"{COMMON}/{key}"
+
+
+def _build(found: zipfile.ZipFile, contents: Contents, built: Path) -> None:
+    for path in contents.own:
+        info = found.getinfo(f"{TREE}/{path}")
+        _extract(found, info, built / path, 0o755 if info.external_attr >> 16 & 0o100 else 0o644)
+    linked = {path for _, path in contents.linked()}
+    for key, paths in contents.common.items():
+        for path in paths:
+            if path in linked:
+                (built / path).parent.mkdir(parents=True, exist_ok=True)
+            else:
+                info = found.getinfo(f"{COMMON}/{key}")
+                _extract(found, info, built / path, 0o755 if key.endswith("x") else 0o644)
+    (built / MEMBER).write_bytes(found.read(MEMBER))
+
+
+def _extract(found: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, mode: int) -> str:
+    """Write a new file; its sha256."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with found.open(info) as source, target.open("xb") as written:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+            written.write(chunk)
+        written.flush()
+        os.fchmod(written.fileno(), mode)
+    return digest.hexdigest()
+
+
+def _keep(found: zipfile.ZipFile, member: str, target: Path) -> None:
+    """Put a common file into the store, unless it is there with its content."""
+    key = target.parent.name
+    if target.is_file():
+        with target.open("rb") as there:
+            if hashlib.file_digest(there, "sha256").hexdigest() == key[:64]:
+                return
+    target.parent.mkdir(exist_ok=True)
+    beside = target.with_name(f".{target.name}.new")
+    beside.unlink(missing_ok=True)
+    mode = 0o555 if key.endswith("x") else 0o444  # shared by jobs, so none may write into it
+    if _extract(found, found.getinfo(member), beside, mode) != key[:64]:
+        beside.unlink()
+        raise zipfile.BadZipFile(f"{member} is not what its name says")
+    with beside.open("rb") as written:
+        os.fsync(written.fileno())
+    os.replace(beside, target)
