@@ -149,7 +149,7 @@ class Place:
 
     def tidy(self) -> None:
         """End what was started, jobs included."""
-        for run in {r.parent for r in self.tmp.glob("**/qsub.now")}:
+        for run in {r.parent.parent for r in self.tmp.glob("**/.jobauto/run.json")}:
             self.jobauto("kill", str(run))
         for process in self.started:
             if process.poll() is None:

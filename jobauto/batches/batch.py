@@ -125,9 +125,9 @@ def state_of(folder: Path) -> str:
     if here and here.removed:
         return "received"
     found = status(folder)
-    if not here:
-        return f"{_progress(found)}{'' if found.monitor else ', not received'}"
-    return f"received; kept there: {here.kept}" if here.kept else "received, being removed there"
+    if here:
+        return f"{_progress(found)}; received, {'kept' if here.kept else 'being removed'} there"
+    return _progress(found) + ("" if found.monitor else "; not received")
 
 
 def _progress(found: Status) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from jobauto.actions import kill as killing
 from jobauto.actions.status import status as status_of
@@ -173,14 +173,15 @@ def _show_plan(target: Batch, chosen: Settings, console: Console) -> None:
     own = f"{sizes.own} files of the jobs ({decimal(sizes.own_bytes)})"
     common = f"{sizes.shared} common files ({decimal(sizes.shared_bytes)}), unless they are there"
     place = chosen.receive_path / target.name / "<date>"
-    then = "" if chosen.keep_remote or not chosen.rdir else "; then their folder there is removed"
-    table = Table(box=None, pad_edge=False, show_header=False)
+    then = "kept" if chosen.keep_remote or not chosen.rdir else "removed when all is here"
+    table = Table("", Column(overflow="fold"), box=None, pad_edge=False, show_header=False)
     table.add_row("batch", escape(f"{target.name}: {contents.jobs} jobs of {contents.source}"))
     table.add_row("sends", f"{own}, and {common}")
     table.add_row("to", escape(where))
     table.add_row("at most", f"{chosen.maxqsub} jobs in the queue (--maxqsub)")
     table.add_row("brings", escape(" ".join(contents.outputs)) or "all that the jobs write")
-    table.add_row("into", escape(f"{show.short(place)}{then}"))
+    table.add_row("into", escape(show.short(place)))
+    table.add_row("there", then)
     console.print(table)
 
 
