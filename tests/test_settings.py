@@ -458,3 +458,27 @@ def test_an_endless_interval_is_refused(ldir: Path) -> None:
 
 def test_a_message_names_twenty_of_many_known_names() -> None:
     assert near("xyz", [f"m{n:03}" for n in range(500)]).endswith("m018, m019 and 480 more")
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ([], "local"),
+        (["--hostname", "coulson"], "coulson"),
+        (["--hostname", "coulson", "--username", "me"], "me@coulson"),
+        (["--hostname", "you@coulson", "--username", "me"], "you@coulson"),
+        (["--hostname", "coulson", "--remote", "local", "--username", "me"], "local"),
+        (["--hostname", "coulson", "--remote", "other", "--username", "me"], "me@other"),
+        (["--remote", "you@other", "--username", "me"], "you@other"),
+        (["--username", "me"], "local"),
+    ],
+)
+def test_a_host_and_a_name_for_all_runs(ldir: Path, given: list[str], wanted: str) -> None:
+    assert loaded(ldir, *given).remote == wanted
+
+
+def test_a_host_and_a_name_in_a_file_do_not_move_a_run(ldir: Path) -> None:
+    users_file(ldir, 'hostname = "coulson"\nusername = "me"\n')
+    assert loaded(ldir).remote == "me@coulson"
+    assert loaded(ldir, remote="other").remote == "other"
+    assert loaded(ldir, remote="local").remote == "local"

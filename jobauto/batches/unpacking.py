@@ -131,13 +131,16 @@ def _build(found: zipfile.ZipFile, contents: Contents, built: Path) -> None:
         info = found.getinfo(f"{TREE}/{path}")
         _extract(found, info, built / path, 0o755 if info.external_attr >> 16 & 0o100 else 0o644)
     linked = {path for _, path in contents.linked()}
+    for path in linked:
+        (built / path).parent.mkdir(parents=True, exist_ok=True)
     for key, paths in contents.common.items():
-        for path in paths:
-            if path in linked:
-                (built / path).parent.mkdir(parents=True, exist_ok=True)
-            else:
-                info = found.getinfo(f"{COMMON}/{key}")
-                _extract(found, info, built / path, 0o755 if key.endswith("x") else 0o644)
+        copies = [built / path for path in paths if path not in linked]
+        for first in copies[:1]:
+            mode = 0o755 if key.endswith("x") else 0o644
+            _extract(found, found.getinfo(f"{COMMON}/{key}"), first, mode)
+        for copy in copies[1:]:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(copies[0], copy)
     (built / MEMBER).write_bytes(found.read(MEMBER))
 
 
