@@ -398,6 +398,13 @@ def test_an_answer_that_is_changed_leaves_no_trace() -> None:
     assert "repeat" not in found
 
 
+def test_back_from_the_constants_to_repeats_forgets_them() -> None:
+    lines = ["3", "1", "a, b", "4", "1", "7", "b", "0", "b", "b"]
+    session = typed("1", "mine", *lines, "2", "1", "8", "b", "0", NO_CHANGE, "it")
+    assert session.screen.count("2 points") == 2
+    assert tomllib.loads(Path("it.toml").read_text())["repeat"] == {"number": 2}
+
+
 # --- whatever is typed
 
 WORDS = (
@@ -405,7 +412,8 @@ WORDS = (
 )
 KNOWN = st.sampled_from([*"0123456789", "", "1" * 400, *WORDS.split("|")])
 LINES = st.lists(KNOWN | st.text(max_size=12) | st.integers().map(str), max_size=40)
-BEGIN = st.sampled_from([[], ["1", "mine"], ["1", "mine", "1 2"], ["1", "mine", "0"]])
+BEGINNINGS = "|1|1 mine|1 mine 1|1 mine 0|1 mine 4 1|1 mine 4 1 true|1 mine 4 1 true 2 0 0"
+BEGIN = st.sampled_from([words.split() for words in BEGINNINGS.split("|")])
 
 
 @settings(max_examples=150)
