@@ -305,6 +305,19 @@ def test_a_variable_with_the_name_of_a_setting_is_not_sampled(here: Path) -> Non
     assert made("1", "1", "1, 2", NO_REPEATS, "it")["vary"] == [{"number": [1, 2]}]
 
 
+def test_what_a_template_says_does_nothing_to_the_terminal(here: Path) -> None:
+    odd = '"[bold]\\u001b[2J\\n"'
+    text = f"variables.t = {{ default = 1, unit = {odd}, help = {odd} }}\ndescription = {odd}"
+    (here / "mine/template.toml").write_text(text)
+    (here / "mine/in").write_text("@t@")
+    screen = typed("1", "mine", "1", "1", "1, 2", NO_REPEATS, "it").screen
+    assert "\x1b" not in screen
+    assert screen.count("[bold]") == 3  # the table, the title, the help
+    screen = typed("1", "mine", "0", NO_REPEATS, "1").screen
+    assert "\x1b" not in screen
+    assert "t ([bold]" in screen
+
+
 def test_a_variable_without_a_value_must_get_one(here: Path) -> None:
     (here / "mine/template.toml").write_text("variables.t = { type = 'int' }")
     (here / "mine/in").write_text("@t@")

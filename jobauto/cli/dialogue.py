@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from jobauto.errors import UserError
-from jobauto.quoting import shown
+from jobauto.quoting import shown, shown_lines
 
 T = TypeVar("T")
 Lines = Callable[[str], str]
@@ -30,11 +30,11 @@ class Dialogue:
 
     def say(self, text: str = "") -> None:
         """Lines for the person."""
-        self.console.print(escape(text))
+        self.console.print(escape(shown_lines(text)))
 
     def title(self, text: str) -> None:
         """What the next questions are about."""
-        self.console.print(f"\n[bold]{escape(text)}")
+        self.console.print(f"\n[bold]{escape(shown(text))}")
 
     def problem(self, error: Exception) -> None:
         """What is wrong with an answer, or went wrong."""
@@ -58,7 +58,7 @@ class Dialogue:
         """What `read` makes of a line, asked again after each UserError. `Back` for `b` or none."""
         while True:
             try:
-                line = self._line(f"{prompt}: ")
+                line = self._line(f"{shown(prompt)}: ")
                 if line.lower() in ("", "b"):
                     raise Back
                 return read(line)

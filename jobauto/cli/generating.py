@@ -207,8 +207,9 @@ class _Questions:
     def repeated(self) -> None:
         """The variable that gets another value in each repeat."""
         names = self.draft.countable()
+        self.dialogue.title("what counts the repeats")
         self.dialogue.table(HEADS, [self.draft.row(name) for name in names])
-        prompt = "which one counts the repeats, such as a seed; 0: none"
+        prompt = "its number, such as that of a seed; 0: none"
         number = self.dialogue.number(prompt, 0, len(names))
         if number == 0:
             return self.draft.count_with("", 1)

@@ -20,7 +20,7 @@ HEADS = ("batch", "jobs", "submitted", "last submitted", "state")
 FOR_BATCHES = ("submit", "status", "receive", "analyse", "cancel", "delete")
 CHOICES = (
     *("generate a batch", "submit a batch", "status of a batch", "receive results"),
-    *("analyse results", "cancel a batch", "delete a batch", "web page of all runs"),
+    *("analyse results", "cancel a batch", "delete a batch", "web page of all runs, until Ctrl-C"),
 )
 
 
