@@ -28,6 +28,7 @@ examples:
   jobauto page si                                 a link to the page of a run that goes on
   jobauto web                                     a page of all your runs, finished ones too
   jobauto report si -o si.html                    timeline, failures, graph; also .svg .csv
+  jobauto menu                                    batches by numbers, if you prefer that
   jobauto login si                                the remote wants a code: type it here
   jobauto kill si/20261120_231500                 the same as ./kill in that folder
 """
@@ -101,6 +102,7 @@ def parser() -> Parser:
         _run_argument(verb)
         for option in ("maxqsub", "maxpending", "interval") if name == "limit" else ():
             verb.add_argument(f"--{option}", metavar="N", help="as in jobmon.py --help")
+    verbs.add_parser("menu", help="generate batches, and look after them, by numbers")
     login = verbs.add_parser("login", help="open the connection of a run at this terminal")
     _run_argument(login)
     return top

@@ -145,6 +145,16 @@ def page(arguments: argparse.Namespace, console: Console) -> int:
     return paging.page(chosen_run(arguments.run), arguments, console, Clock())
 
 
+def menu(console: Console) -> int:
+    """`jobauto menu`: the same verbs by numbers."""
+    # an import that takes a moment
+    from jobauto.cli import menu as menus
+
+    if not show.person_there():
+        raise menus.nobody()
+    return menus.menu(lambda prompt: console.input(prompt, markup=False), console, main, list)
+
+
 def login(arguments: argparse.Namespace, console: Console) -> int:
     """`jobauto login`: ssh asks at this terminal what it wants to know."""
     folder = chosen_run(arguments.run)
@@ -175,6 +185,7 @@ _VERBS = {
     "report": report,
     "page": page,
     "web": lambda arguments, console: paging.web(arguments, console, Clock()),
+    "menu": lambda _arguments, console: menu(console),
     "login": login,
     "log": log,
     "runs": looking.print_runs,

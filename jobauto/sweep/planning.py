@@ -50,7 +50,7 @@ def plan(file: Path) -> Plan:
     spec, text = read(file)
     count(spec, str(file))  # before that many are made
     template = _template(spec, file, text)
-    known = _variables(spec, template, file, text)
+    known = variables_of(spec, template, file, text)
     places = {name: where_varied(file, text, name) for name in varied(spec)}
     if spec.repeat:
         places[spec.repeat.variable] = where(file, text, "repeat", "variable")
@@ -88,7 +88,8 @@ def _template(spec: Spec, file: Path, text: str) -> Template:
     return found
 
 
-def _variables(spec: Spec, template: Template, file: Path, text: str) -> dict[str, Variable]:
+def variables_of(spec: Spec, template: Template, file: Path, text: str) -> dict[str, Variable]:
+    """All variables of a template and of a sweep's file, by name; UserError for wrong ones."""
     toml = template.folder / templates.FILE
     tables: dict[str, dict[str, Any]] = {
         k: {"type": "int", "default": v, "min": 1} for k, v in template.settable.items()
