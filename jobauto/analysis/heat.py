@@ -1,0 +1,82 @@
+"""A metric against two variables: cells of a heat map, or coloured dots where there is no grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jobauto.analysis.axes import label, places, rule
+from jobauto.analysis.collecting import Results, Row
+from jobauto.analysis.summary import Average, average, grouped, used
+from jobauto.sweep.results import Plot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection, QuadMesh
+    from matplotlib.figure import Figure
+
+COLOURS = "viridis"
+WRITTEN, VECTORS = 10, 2500  # values a side with numbers in their cells; cells drawn one by one
+_DARK = 0.5
+
+
+def draw(
+    figure: Figure, axes: Axes, results: Results, plot: Plot, rows: Sequence[Row]
+) -> list[Average]:
+    """Draw the map; the average of each point that there could be."""
+    first, second = plot.against
+    abouts = [results.about[name] for name in plot.against]
+    scattered = any(one.sampled for one in abouts)
+    x = places(rows, first, abouts[0], cells=not scattered)
+    y = places(rows, second, abouts[1], cells=not scattered)
+    points = grouped(rows, plot.against)
+    found = {key: average(used(some, plot.metric)) for key, some in points.items()}
+    values = {key: one.mean for key, one in found.items() if _finite(one)}
+    drawn: PathCollection | QuadMesh
+    if scattered:
+        at = [(x.at[a], y.at[b]) for a, b in values]
+        colours = [value for value in values.values() if value is not None]
+        drawn = axes.scatter(
+            [a for a, _ in at], [b for _, b in at], c=colours, cmap=COLOURS, edgecolors="#1b1f24"
+        )
+    else:
+        grid = [[values.get((a, b)) for a in x.at] for b in y.at]
+        drawn = _cells(axes, [[math.nan if v is None else v for v in line] for line in grid])
+    rule(axes, False, x, first, abouts[0])
+    rule(axes, True, y, second, abouts[1])
+    if values:
+        bar = figure.colorbar(drawn, ax=axes)
+        unit = results.metrics[plot.metric].unit
+        bar.ax.yaxis.set_label_text(label(plot.metric, unit), parse_math=False)
+        bar.ax.ticklabel_format(axis="y", useOffset=False)
+    return list(found.values())
+
+
+def _finite(one: Average) -> bool:
+    return one.mean is not None and math.isfinite(one.mean)
+
+
+def _cells(axes: Axes, grid: list[list[float]]) -> QuadMesh:
+    """Cells at 0, 1, ...; through one without a value the hatching behind is seen."""
+    import numpy
+
+    values = numpy.ma.masked_invalid(numpy.array(grid))
+    axes.patch.set(facecolor="#f1f3f5", edgecolor="#7d838c", hatch="////")
+    high, wide = values.shape
+    edges = [[at - 0.5 for at in range(number + 1)] for number in (wide, high)]
+    mesh = axes.pcolormesh(*edges, values, cmap=COLOURS, rasterized=values.size > VECTORS)
+    if max(high, wide) <= WRITTEN:
+        _numbers(axes, grid)
+    return mesh
+
+
+def _numbers(axes: Axes, grid: list[list[float]]) -> None:
+    values = [value for line in grid for value in line if not math.isnan(value)]
+    for row, line in enumerate(grid):
+        for column, value in enumerate(line):
+            if not math.isnan(value):
+                dark = value - min(values) < (max(values) - min(values)) * _DARK
+                ink = "white" if dark else "black"
+                said = f"{value:.3g}"
+                axes.text(column, row, said, ha="center", va="center", color=ink, fontsize=8)
