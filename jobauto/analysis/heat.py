@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = "viridis"
-WRITTEN, VECTORS = 10, 2500  # values a side with numbers in their cells; cells drawn one by one
+WIDE, HIGH = 60, 16  # letters beside one another in cells, and rows of them
+VECTORS = 2500  # cells that are drawn one by one
 _DARK = 0.5
 
 
@@ -66,17 +67,29 @@ def _cells(axes: Axes, grid: list[list[float]]) -> QuadMesh:
     high, wide = values.shape
     edges = [[at - 0.5 for at in range(number + 1)] for number in (wide, high)]
     mesh = axes.pcolormesh(*edges, values, cmap=COLOURS, rasterized=values.size > VECTORS)
-    if max(high, wide) <= WRITTEN:
-        _numbers(axes, grid)
+    _numbers(axes, grid)
     return mesh
 
 
 def _numbers(axes: Axes, grid: list[list[float]]) -> None:
-    values = [value for line in grid for value in line if not math.isnan(value)]
-    for row, line in enumerate(grid):
-        for column, value in enumerate(line):
-            if not math.isnan(value):
-                dark = value - min(values) < (max(values) - min(values)) * _DARK
-                ink = "white" if dark else "black"
-                said = f"{value:.3g}"
-                axes.text(column, row, said, ha="center", va="center", color=ink, fontsize=8)
+    """Write each value into its cell, if all of them fit."""
+    finite = [value for line in grid for value in line if not math.isnan(value)]
+    if not finite or len(grid) > HIGH:
+        return
+    low, high = min(finite), max(finite)
+    said = [[_said(value, high - low) for value in line] for line in grid]
+    if max(len(text) for line in said for text in line) * len(grid[0]) > WIDE:
+        return
+    for row, line in enumerate(said):
+        for column, text in enumerate(line):
+            ink = "white" if grid[row][column] - low < (high - low) * _DARK else "black"
+            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=8)
+
+
+def _said(value: float, width: float) -> str:
+    """A value with the digits that tell it from others; nothing for none."""
+    if math.isnan(value):
+        return ""
+    if not width or not 1e-4 < width < 1e6:
+        return f"{value:.3g}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(width)))}f}"

@@ -21,6 +21,7 @@ COLOURS = (
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#b8a500"),
 )
 MARKERS, STYLES = "os^DvPX*", ("-", "--", ":")
+COLUMN = 14  # lines of one column of the legend
 BAND, BESIDE = 0.2, 0.6  # how dense the band is; how wide lines lie beside one another at a text
 
 
@@ -95,6 +96,9 @@ def _alone(low: Sequence[float], at: int) -> bool:
 
 
 def _legend(figure: Figure, title: str) -> None:
-    legend = figure.legend(loc="outside right upper", frameon=False, title=title)
+    columns = 1 + (len(figure.axes[0].lines) - 1) // COLUMN
+    legend = figure.legend(
+        loc="outside right upper", frameon=False, title=title, ncols=columns, columnspacing=1
+    )
     for text in (legend.get_title(), *legend.get_texts()):
         text.set_parse_math(False)

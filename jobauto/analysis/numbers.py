@@ -37,13 +37,14 @@ def quoted(text: str) -> str:
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean; not finite if one of them is not."""
+    """The mean, never outside of them; not finite if one of them is not."""
     if not all(map(math.isfinite, values)):
         return sum(values) / len(values)
     try:
-        return math.fsum(values) / len(values)
+        middle = math.fsum(values) / len(values)
     except OverflowError:
-        return math.fsum(value / len(values) for value in values)
+        middle = math.fsum(value / len(values) for value in values)
+    return min(max(middle, min(values)), max(values))  # equal numbers differ by no rounding
 
 
 def _extreme(best: Callable[[Sequence[float]], float]) -> Callable[[Sequence[float]], float]:

@@ -45,7 +45,8 @@ def drawn(results: Results, plot: Plot) -> Figure:
     with _settings():
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=SIZE, layout="constrained")
+        figure = Figure(figsize=SIZE)
+        figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)  # inches
         axes = figure.add_subplot()
         rows = chosen(results, plot)
         draw = heat.draw if len(plot.against) == 2 else lines.draw
@@ -57,7 +58,7 @@ def drawn(results: Results, plot: Plot) -> Figure:
             axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center")
         _title(axes, results, plot)
         words = [*_band(points, draw is lines.draw), *_missing(points, rows, plot)]
-        foot = figure.supxlabel("; ".join(words), x=0.01, ha="left", fontsize=8, color=_SOFT)
+        foot = figure.supxlabel("\n".join(words), x=0.01, ha="left", fontsize=8, color=_SOFT)
         foot.set_parse_math(False)
         return figure
 
@@ -83,9 +84,8 @@ def _band(points: Sequence[Average], has_band: bool) -> Iterator[str]:
     if not has_band:
         yield "mean of repeats" if any(one.used > 1 for one in points) else "one job a point"
     elif any(one.used > 1 for one in points):
-        yield "band: mean ± standard error of repeats"
-        if any(one.used == 1 for one in points):
-            yield "none around one repeat"
+        alone = ", none around one repeat" if any(one.used == 1 for one in points) else ""
+        yield f"band: mean ± standard error of repeats{alone}"
     else:
         yield "one job a point: no band"
 
@@ -95,12 +95,12 @@ def _missing(points: Sequence[Average], rows: Sequence[Row], plot: Plot) -> Iter
     empty = sum(not one.used for one in points)
     jobs = sum(not row.good or row.numbers[plot.metric] is None for row in rows)
     strange = sum(one.mean is not None and not math.isfinite(one.mean) for one in points)
-    if jobs:
-        yield f"{jobs} of {len(rows)} jobs are missing"
-    if empty:
-        yield f"{empty} of {len(points)} points are missing"
-    if strange:
-        yield f"{strange} of {len(points)} points are not finite"
+    words = [f"{jobs} of {len(rows)} jobs"] if jobs else []
+    hatched = " (hatched)" if len(plot.against) == 2 else ""
+    words += [f"{empty} of {len(points)} points{hatched}"] if empty else []
+    words += [f"{strange} points are not finite"] if strange else []
+    if words:
+        yield "missing: " + ", ".join(words)
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def table(results: Results, written: bool = False) -> DataFrame:
     kinds["state"], columns["state"] = "String", [row.state for row in rows]
     for name in results.metrics:
         kinds[name], columns[name] = "Float64", [row.numbers[name] for row in rows]
-    kinds["why"], columns["why"] = "String", [row.why for row in rows]
+    kinds["why"], columns["why"] = "String", [row.why or None for row in rows]
     return _frame(columns, kinds)
 
 

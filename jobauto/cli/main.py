@@ -18,7 +18,7 @@ from jobauto.actions import login as logging_in
 from jobauto.actions import order as ordering
 from jobauto.actions import status as statuses
 from jobauto.actions import why as reasons
-from jobauto.cli import looking, paging, reporting, show, sweeping
+from jobauto.cli import analysing, looking, paging, reporting, show, sweeping
 from jobauto.cli.commands import FOR_JOBS, FOR_RUNS, parser
 from jobauto.clock import Clock
 from jobauto.errors import BAD_USAGE, DONE, JobautoError, UserError
@@ -140,6 +140,14 @@ def report(arguments: argparse.Namespace, console: Console) -> int:
     return reporting.report(chosen_run(arguments.run), arguments.output, console)
 
 
+def analyse(arguments: argparse.Namespace, console: Console) -> int:
+    """`jobauto analyse`: of a sweep that ran as one run."""
+    folder = chosen_run(arguments.run)
+    states = analysing.states_of(statuses.status(folder))
+    out = arguments.output or folder.parent / f"analysis-{folder.name}"
+    return analysing.analyse(folder, folder, states, out, console, arguments.json)
+
+
 def page(arguments: argparse.Namespace, console: Console) -> int:
     """`jobauto page`."""
     return paging.page(chosen_run(arguments.run), arguments, console, Clock())
@@ -180,6 +188,7 @@ _VERBS = {
     "status": status,
     "why": why,
     "report": report,
+    "analyse": analyse,
     "page": page,
     "web": lambda arguments, console: paging.web(arguments, console, Clock()),
     "login": login,
