@@ -40,5 +40,6 @@ def energies(init: Path, energy: Callable[[Texts], object]) -> None:
 
 def collected(init: Path, states: Mapping[str, str] | None = None) -> Results:
     """What is found there; all jobs have finished, if no states are given."""
-    finished = {row["name"]: "finished" for row in jobs(init)}
-    return collect(init, init, finished if states is None else states)
+    if states is None:
+        states = {row["name"]: "finished" for row in jobs(init)}
+    return collect(init, init, states)
