@@ -82,6 +82,8 @@ def _numbers(axes: Axes, grid: list[list[float]]) -> None:
         return
     for row, line in enumerate(said):
         for column, text in enumerate(line):
+            if not text:
+                continue
             ink = "white" if grid[row][column] - low < (high - low) * _DARK else "black"
             axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=8)
 
@@ -90,6 +92,5 @@ def _said(value: float, width: float) -> str:
     """A value with the digits that tell it from others; nothing for none."""
     if math.isnan(value):
         return ""
-    if not width or not 1e-4 < width < 1e6:
-        return f"{value:.3g}"
-    return f"{value:.{max(0, 2 - math.floor(math.log10(width)))}f}"
+    digits = 2 - math.floor(math.log10(width)) if width else 0
+    return f"{value:.{digits}f}" if 0 < digits < 7 else f"{value:.4g}"

@@ -98,9 +98,10 @@ def _missing(points: Sequence[Average], rows: Sequence[Row], plot: Plot) -> Iter
     words = [f"{jobs} of {len(rows)} jobs"] if jobs else []
     hatched = " (hatched)" if len(plot.against) == 2 else ""
     words += [f"{empty} of {len(points)} points{hatched}"] if empty else []
-    words += [f"{strange} points are not finite"] if strange else []
     if words:
         yield "missing: " + ", ".join(words)
+    if strange:
+        yield f"not finite: {strange} of {len(points)} points"
 
 
 @contextmanager
