@@ -31,6 +31,7 @@ ORDER = [
     "options",
     "templates",
     "sweep",
+    "analysis",
     "graph",
     "tree",
     "ledger",

@@ -48,6 +48,7 @@ def test_a_tree_holds_a_job_for_each_point_a_table_and_the_file(tmp_path: Path) 
     assert {p.name for p in init.iterdir()} == {
         *(r["name"] for r in rows),
         "sweep.csv",
+        "sweep.json",
         "sweep.toml",
     }
 

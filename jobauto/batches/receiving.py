@@ -140,7 +140,7 @@ def _bring(
     _fetch(run, host, packed, archive)
     outputs.unpack(archive, place, wanted)
     for name in TABLES:
-        if (run.folder / name).is_file():
+        if (run.folder / name).is_file() and not (place / name).exists():  # may be edited there
             shutil.copyfile(run.folder / name, place / name)
     archive.unlink()
     size = sum(wanted.values())

@@ -19,7 +19,7 @@ from jobauto.batches import creating, ending, sending
 from jobauto.batches.batch import SHELF, Batch, find, new, rows, state_of
 from jobauto.batches.contents import Contents
 from jobauto.batches.receiving import Received, received
-from jobauto.cli import show
+from jobauto.cli import analysing, show
 from jobauto.clock import Clock
 from jobauto.errors import DONE, Interrupted, UserError
 from jobauto.host import Runner
@@ -28,6 +28,7 @@ from jobauto.quoting import shown
 from jobauto.settings import OF_THE_CALL, Settings
 from jobauto.sweep.planning import Plan, plan
 
+HEADS = ("batch", "jobs", "submitted", "last submitted", "state")
 _EXAMPLES = """\
 examples:
   jobauto batch create rings.toml -o rings        a sweep (jobauto sweep --help) as one file
@@ -67,6 +68,10 @@ def add_verbs(verb: argparse.ArgumentParser) -> None:
     _date(receive)
     receive.add_argument("--receive-path", type=Path, help="another folder for the outputs")
     receive.add_argument("--keep-remote", action="store_true", help="remove nothing there")
+    analyse = verbs.add_parser("analyse", help="numbers of a sweep: a table, averages, pictures")
+    _name(analyse)
+    _date(analyse)
+    analysing.add_arguments(analyse)
     cancel = verbs.add_parser("cancel", help="stop the monitor, and end all jobs")
     _name(cancel)
     _date(cancel)
@@ -122,19 +127,32 @@ def _say_made(target: Batch, contents: Contents, console: Console) -> int:
     return DONE
 
 
+def listed(shelf: Path) -> list[tuple[str, ...]]:
+    """All batches as texts: name, jobs, times submitted, when last, state."""
+    return [
+        (
+            row.name,
+            "?" if row.jobs is None else str(row.jobs),
+            str(row.submitted),
+            row.last or "-",
+            row.state,
+        )
+        for row in rows(shelf)
+    ]
+
+
 def list_all(arguments: argparse.Namespace, console: Console) -> int:
     """`batch list`."""
-    found = rows(_shelf(arguments))
     if getattr(arguments, "json", False):
-        print(json.dumps([asdict(row) for row in found], indent=1))
+        print(json.dumps([asdict(row) for row in rows(_shelf(arguments))], indent=1))
         return DONE
+    found = listed(_shelf(arguments))
     if not found:
         console.print("no batches here; make one: jobauto batch create SPEC.toml -o NAME")
         return DONE
-    table = Table("batch", "jobs", "submitted", "last submitted", "state", box=None, pad_edge=False)
-    for row in found:
-        jobs = "?" if row.jobs is None else str(row.jobs)
-        table.add_row(row.name, jobs, str(row.submitted), row.last or "-", escape(row.state))
+    table = Table(*HEADS, box=None, pad_edge=False)
+    for cells in found:
+        table.add_row(*map(escape, cells))
     console.print(table)
     return DONE
 
@@ -217,6 +235,23 @@ def _say_received(here: Received, console: Console) -> None:
     console.print(escape(f"{what}; {then}"))
 
 
+def analyse(arguments: argparse.Namespace, console: Console) -> int:
+    """`batch analyse`: 1 if a job did not finish or a number was not found."""
+    target = _found(arguments)
+    folder = target.run(arguments.run)
+    here = received(folder)
+    if here is None:
+        hint = "a monitor does that at the end of the run; or: jobauto batch receive"
+        raise UserError("nothing was received yet", str(folder), f"{hint} {target.name}")
+    place = Path(here.place)
+    if not (place / "sweep.csv").is_file():
+        hint = "its table, sweep.csv, says which values the jobs had"
+        raise UserError("only the batch of a sweep can be analysed", str(place), hint)
+    states = analysing.states_of(status_of(folder))
+    out = arguments.output or place.parent / f"analysis-{folder.name}"
+    return analysing.analyse(place, place, states, out, console, arguments.json)
+
+
 def cancel(arguments: argparse.Namespace, console: Console) -> int:
     """`batch cancel`."""
     folder = _found(arguments).run(arguments.run)
@@ -248,6 +283,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
     "submit": submit,
     "status": status,
     "receive": receive,
+    "analyse": analyse,
     "cancel": cancel,
     "delete": delete,
 }

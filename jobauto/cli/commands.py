@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from jobauto import __version__
-from jobauto.cli import batching, looking, paging, reporting, sweeping
+from jobauto.cli import analysing, batching, looking, paging, reporting, sweeping
 from jobauto.options import Parser, add_pairs
 
 _EXAMPLES = """\
@@ -29,6 +29,7 @@ examples:
   jobauto web                                     a page of all your runs, finished ones too
   jobauto report si -o si.html                    timeline, failures, graph; also .svg .csv
   jobauto menu                                    batches by numbers, if you prefer that
+  jobauto analyse rings                           what came of a sweep: table, averages, pictures
   jobauto login si                                the remote wants a code: type it here
   jobauto kill si/20261120_231500                 the same as ./kill in that folder
 """
@@ -85,6 +86,9 @@ def parser() -> Parser:
     report = verbs.add_parser("report", help="a page, a picture or a table of a run, as a file")
     _run_argument(report)
     reporting.add_arguments(report)
+    analyse = verbs.add_parser("analyse", help="numbers of a sweep: a table, averages, pictures")
+    _run_argument(analyse)
+    analysing.add_arguments(analyse)
     page = verbs.add_parser("page", help="a link to the web page of a run that goes on")
     _run_argument(page)
     paging.add_arguments(page)

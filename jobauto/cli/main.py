@@ -18,7 +18,8 @@ from jobauto.actions import login as logging_in
 from jobauto.actions import order as ordering
 from jobauto.actions import status as statuses
 from jobauto.actions import why as reasons
-from jobauto.cli import batching, looking, paging, reporting, show, sweeping
+from jobauto.batches.batch import SHELF
+from jobauto.cli import analysing, batching, looking, paging, reporting, show, sweeping
 from jobauto.cli.commands import FOR_JOBS, FOR_RUNS, parser
 from jobauto.clock import Clock
 from jobauto.errors import DONE, JobautoError, UserError
@@ -140,6 +141,14 @@ def report(arguments: argparse.Namespace, console: Console) -> int:
     return reporting.report(chosen_run(arguments.run), arguments.output, console)
 
 
+def analyse(arguments: argparse.Namespace, console: Console) -> int:
+    """`jobauto analyse`: of a sweep that ran as one run."""
+    folder = chosen_run(arguments.run)
+    states = analysing.states_of(statuses.status(folder))
+    out = arguments.output or folder.parent / f"analysis-{folder.name}"
+    return analysing.analyse(folder, folder, states, out, console, arguments.json)
+
+
 def page(arguments: argparse.Namespace, console: Console) -> int:
     """`jobauto page`."""
     return paging.page(chosen_run(arguments.run), arguments, console, Clock())
@@ -152,7 +161,11 @@ def menu(console: Console) -> int:
 
     if not show.person_there():
         raise menus.nobody()
-    return menus.menu(lambda prompt: console.input(prompt, markup=False), console, main, list)
+
+    def batches() -> list[tuple[str, ...]]:
+        return batching.listed(Path(SHELF))
+
+    return menus.menu(lambda prompt: console.input(prompt, markup=False), console, main, batches)
 
 
 def login(arguments: argparse.Namespace, console: Console) -> int:
@@ -183,6 +196,7 @@ _VERBS = {
     "status": status,
     "why": why,
     "report": report,
+    "analyse": analyse,
     "page": page,
     "web": lambda arguments, console: paging.web(arguments, console, Clock()),
     "menu": lambda _arguments, console: menu(console),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from jobauto.cli.batching import HEADS
 from jobauto.cli.dialogue import Back, Dialogue, Lines
 from jobauto.cli.generating import generate
 from jobauto.errors import DONE, STOPPED, JobautoError, UserError
@@ -16,7 +17,6 @@ from jobauto.quoting import word
 
 Run = Callable[[list[str]], int]
 Batches = Callable[[], list[tuple[str, ...]]]
-HEADS = ("batch", "jobs", "submitted", "last submitted", "state")
 FOR_BATCHES = ("submit", "status", "receive", "analyse", "cancel", "delete")
 CHOICES = (
     *("generate a batch", "submit a batch", "status of a batch", "receive results"),

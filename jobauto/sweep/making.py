@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from jobauto import templates
+from jobauto.sweep.about import FILE, about, as_text
 from jobauto.sweep.planning import Plan, own_entries
 from jobauto.sweep.points import Point
 from jobauto.sweep.putting import put
@@ -17,13 +18,15 @@ TABLE, COPY = "sweep.csv", "sweep.toml"
 
 
 def make(plan: Plan, ldir: Path) -> Instantiated:
-    """Make `ldir`/init, or add to it: job folders, shared folders, sweep.csv, sweep.toml."""
+    """Make `ldir`/init, or add to it: job folders, shared folders, what tells of the sweep."""
     with templates.building(plan.template, ldir) as built:
         for name, point in plan.folders.items():
             _job_folder(plan, built / name, point)
         for folder, point in plan.shared.values():
             _build(plan, [folder], built, point)
         (built / COPY).write_text(plan.text, encoding="utf-8")
+        told = as_text(about(plan.spec, plan.variables))
+        (built / FILE).write_text(told, encoding="utf-8")
         _write_table(plan, built / TABLE)
         return Instantiated(ldir / "init", templates.place(built, ldir / "init"), plan.jobs)
 

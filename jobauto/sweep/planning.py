@@ -12,7 +12,8 @@ from typing import Any
 from jobauto import templates
 from jobauto.errors import UserError, near
 from jobauto.quoting import shown
-from jobauto.sweep import naming, variables
+from jobauto.sweep import checking, naming, variables
+from jobauto.sweep.about import about
 from jobauto.sweep.numbers import Value
 from jobauto.sweep.points import Point, count, points, varied
 from jobauto.sweep.spec import Declared, Spec, read, validated, where, where_varied
@@ -55,6 +56,7 @@ def plan(file: Path) -> Plan:
     if spec.repeat:
         places[spec.repeat.variable] = where(file, text, "repeat", "variable")
     found = points(spec, known, places, str(file))
+    checking.settled(spec, about(spec, known), [one.values for one in found], file, text)
     puts = _puts(spec, template, known, file, text)
     _check_use(spec, template, known, file)
     shared = _shared(template, puts, found)

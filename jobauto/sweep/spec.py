@@ -8,32 +8,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic import BaseModel, Field, PlainValidator, ValidationError, model_validator
 
 from jobauto.errors import UserError, near
 from jobauto.quoting import shown
-from jobauto.sweep.numbers import LARGEST, Value, sane, steps
+from jobauto.sweep.fields import Number, Scalar, Table, as_tuple, scalar
+from jobauto.sweep.numbers import LARGEST, Value, steps
+from jobauto.sweep.results import Metric, Plot
 
 Model = TypeVar("Model", bound=BaseModel)
 _SETTINGS = ("sample", "number", "seed")
-
-
-def scalar(value: Any) -> Value:
-    """A value as TOML has it; ValueError for tables, dates, and numbers that none can compute."""
-    if not isinstance(value, bool | int | Decimal | str):
-        raise ValueError("a number, a text, true or false belongs here")
-    if isinstance(value, int | Decimal) and not isinstance(value, bool) and not sane(value):
-        raise ValueError("this number is not finite, too long or too large")
-    if isinstance(value, str) and not value.isprintable():
-        raise ValueError("there are control characters in this text")
-    return value
-
-
-def number(value: Any) -> Decimal:
-    """A number of a range; ValueError for all else."""
-    if isinstance(value, bool | str):
-        raise ValueError("a number belongs here")
-    return Decimal(scalar(value))
 
 
 def _allowed(value: Any) -> str | tuple[Value, ...]:
@@ -44,15 +28,7 @@ def _allowed(value: Any) -> str | tuple[Value, ...]:
     return tuple(scalar(one) for one in value)
 
 
-Scalar = Annotated[Value, PlainValidator(scalar)]
-Number = Annotated[Decimal, PlainValidator(number)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Declared(_Table):
+class Declared(Table):
     """[variables.NAME], or a row of a table of variables."""
 
     type: Literal["int", "float", "text", "bool"] | None = None
@@ -64,7 +40,7 @@ class Declared(_Table):
     help: str = ""
 
 
-class Axis(_Table):
+class Axis(Table):
     """The values of one variable: a list, or a range."""
 
     values: tuple[Scalar, ...] = Field((), min_length=1, max_length=LARGEST)
@@ -105,7 +81,7 @@ class Axis(_Table):
         return self
 
 
-class Group(_Table):
+class Group(Table):
     """[[vary]]: variables that vary together, or a sample of all their values."""
 
     sample: Literal["latin", "random"] | None = None
@@ -135,7 +111,7 @@ class Group(_Table):
         return self
 
 
-class Repeat(_Table):
+class Repeat(Table):
     """[repeat]: each point so many times; `variable` gets first, first + 1, ..."""
 
     number: int = Field(ge=1, le=LARGEST)
@@ -143,7 +119,7 @@ class Repeat(_Table):
     first: int = 1
 
 
-class Spec(_Table):
+class Spec(Table):
     """The whole file. `table` is the name of a CSV table of variables."""
 
     description: str = ""
@@ -155,15 +131,16 @@ class Spec(_Table):
     vary: tuple[Group, ...] = ()
     repeat: Repeat | None = None
     put: dict[str, dict[str, str]] = {}
+    metrics: dict[str, Metric] = {}
+    plots: tuple[Plot, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
     def _table_apart(cls, data: dict[str, Any]) -> dict[str, Any]:
         if "table" in data:
             raise ValueError("unknown key 'table': did you mean variables?")
-        given = (
-            {**data, "vary": tuple(data["vary"])} if isinstance(data.get("vary"), list) else data
-        )
+        lists = ("vary", "plots")
+        given = {key: as_tuple(v) if key in lists else v for key, v in data.items()}
         if isinstance(data.get("variables"), str):
             return {**given, "table": data["variables"], "variables": {}}
         return given
@@ -211,6 +188,7 @@ def _shortly(value: Any) -> str:
 
 def _known(model: type[BaseModel], first: Any) -> list[str]:
     tables: dict[Any, type[BaseModel]] = {"repeat": Repeat, "variables": Declared}
+    tables.update(metrics=Metric, plots=Plot)
     top, deep = first["loc"][0], len(first["loc"])
     if top == "vary":
         return list((Axis if deep > 3 else Group).model_fields)
@@ -221,12 +199,27 @@ def _known(model: type[BaseModel], first: Any) -> list[str]:
 
 def where(file: Path, text: str, *keys: str) -> str:
     """`file:line` of the deepest key that begins a line or stands in the head of a table."""
+    begin = _table(text, keys)
     for key in reversed([key for key in keys if not key.isdigit()]):
         name = re.escape(key)
-        found = re.search(rf"^\s*(\[.*\b)?[\"']?{name}[\"']?\s*[=\]]", text, re.MULTILINE)
+        line = re.compile(rf"^\s*(\[.*\b)?[\"']?{name}[\"']?\s*[=\]]", re.MULTILINE)
+        found = line.search(text, begin)
         if found:
             return f"{file}:{text.count(chr(10), 0, found.end()) + 1}"
     return str(file)
+
+
+def _table(text: str, keys: tuple[str, ...]) -> int:
+    """Where [metrics.NAME] or the [[plots]] of this number begins; 0 for other keys."""
+    if len(keys) < 2 or keys[0] not in ("metrics", "plots"):
+        return 0
+    name, number = (r"\[plots", int(keys[1])) if keys[0] == "plots" else (_quoted(keys[1]), 0)
+    found = list(re.finditer(rf"^[ \t]*\[{name}\s*\]", text, re.MULTILINE))
+    return found[number].start() if number < len(found) else 0
+
+
+def _quoted(name: str) -> str:
+    return rf"\s*metrics\s*\.\s*[\"']?{re.escape(name)}[\"']?"
 
 
 def where_varied(file: Path, text: str, name: str) -> str:

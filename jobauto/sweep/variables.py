@@ -12,8 +12,9 @@ from typing import Any
 
 from jobauto.errors import UserError, near
 from jobauto.quoting import shown
+from jobauto.sweep.fields import scalar
 from jobauto.sweep.numbers import Value, sane, written
-from jobauto.sweep.spec import Declared, scalar
+from jobauto.sweep.spec import Declared
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 RESERVED = ("n", "name", "repeat")  # of templates, and columns of sweep.csv

@@ -1,0 +1,1 @@
+"""Results of a sweep: numbers from files, one table, averages, pictures."""
