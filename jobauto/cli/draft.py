@@ -12,10 +12,11 @@ from typing import Any
 
 from jobauto import templates
 from jobauto.errors import UserError
+from jobauto.sweep.fields import number
 from jobauto.sweep.numbers import Value, written
 from jobauto.sweep.planning import variables_of
 from jobauto.sweep.points import Point, count, points
-from jobauto.sweep.spec import Group, Repeat, Spec, number, validated
+from jobauto.sweep.spec import Group, Repeat, Spec, validated
 from jobauto.sweep.variables import Variable, guessed
 from jobauto.sweep.writing import as_toml
 from jobauto.templates import Template

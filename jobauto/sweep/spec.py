@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, PlainValidator, ValidationError, model_va
 
 from jobauto.errors import UserError, near
 from jobauto.quoting import shown
-from jobauto.sweep.fields import Number, Scalar, Table, as_tuple, scalar
+from jobauto.sweep.fields import Names, Number, Scalar, Table, as_tuple, scalar
 from jobauto.sweep.numbers import LARGEST, Value, steps
 from jobauto.sweep.results import Metric, Plot
 
@@ -125,7 +125,7 @@ class Spec(Table):
     description: str = ""
     template: str = Field(min_length=1)
     main_file: str = ""
-    outputs: tuple[str, ...] = Field((), strict=False)
+    outputs: Names = ()
     table: str = Field("", exclude=True)
     variables: dict[str, Declared] = {}
     vary: tuple[Group, ...] = ()
