@@ -11,6 +11,7 @@ from rich.table import Column, Table
 
 from jobauto.cli import show
 from jobauto.errors import DONE, Interrupted, UserError
+from jobauto.quoting import shown
 from jobauto.sweep.making import make, try_one
 from jobauto.sweep.naming import shown_keys
 from jobauto.sweep.planning import Plan, plan
@@ -58,6 +59,9 @@ def _ask(jobs: int, console: Console) -> None:
 
 def _show(found: Plan, console: Console) -> None:
     keys = shown_keys(found.spec)
+    for key in keys:
+        if key in found.variables and found.variables[key].help:
+            console.print(escape(f"{key}: {shown(found.variables[key].help)}"))
     units = {one.name: f"/{one.unit}" for one in found.variables.values() if one.unit}
     heads = [key + units.get(key, "") for key in keys]
     columns = [Column(head, overflow="fold") for head in ["name", *map(escape, heads)]]
