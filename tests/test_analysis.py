@@ -22,7 +22,7 @@ from trees import make
 
 from jobauto.actions.status import status
 from jobauto.analysis import tables
-from jobauto.analysis.collecting import Results
+from jobauto.analysis.collecting import Results, collect
 from jobauto.analysis.summary import Average, average, by_point, by_variable, strange
 from jobauto.cli import show
 from jobauto.cli.analysing import analyse, states_of
@@ -328,3 +328,11 @@ def test_a_run_of_a_sweep_is_analysed_beside_it(
     assert json.loads(capsys.readouterr().out)["counts"] == {"finished": 1, "failed": 2}
     assert (tmp_path / "o/table.csv").is_file()
     assert main(["analyse", str(tmp_path)]) == BAD_USAGE
+
+
+def test_results_may_lie_behind_a_link(tmp_path: Path) -> None:
+    init = sweep(tmp_path, REPEATED)
+    energies(init, lambda job: 1)
+    (tmp_path / "link").symlink_to(init)
+    states = {job["name"]: "finished" for job in jobs(init)}
+    assert collect(init, tmp_path / "link", states).missing() == []

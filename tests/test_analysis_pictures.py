@@ -195,6 +195,10 @@ size = { start = 1, end = 1000 }
     energies(init, lambda job: float(job["t"]) * 2)
     results = collected(init)
     line, heat = (pictures.drawn(results, plot) for plot in results.plots)
+    assert foot(line) == "one job a point: no bars"
+    assert foot(heat) == "one job a point"
+    ticks = set(axes(line).get_xticks())
+    assert not ticks & {float(job["t"]) for job in jobs(init)}  # but round ones
     assert [one.get_linestyle() for one in axes(line).lines] == ["None"]
     assert bands(line) == []
     (dots,) = (c for c in axes(heat).collections if isinstance(c, PathCollection))
@@ -239,6 +243,7 @@ file = "w.svg"
     assert all(round(x) == at and x < at for at, x in enumerate(first))
     assert all(round(x) == at and x > at for at, x in enumerate(second))
     assert len(bars(drawn)) == 6
+    assert foot(drawn) == "bars: mean ± standard error of repeats"
 
 
 def test_a_logarithmic_axis_has_ticks_at_the_values(tmp_path: Path) -> None:
@@ -249,6 +254,17 @@ def test_a_logarithmic_axis_has_ticks_at_the_values(tmp_path: Path) -> None:
     assert axes(drawn).get_xticks().tolist() == [0.001, 0.1, 10]
     assert axes(drawn).get_xticks(minor=True).tolist() == []
     assert [t.get_text() for t in axes(drawn).get_xticklabels()] == ["0.001", "0.1", "10"]
+
+
+def test_many_values_have_regular_ticks_where_they_are_regular() -> None:
+    hundred = Places({str(n): n for n in range(1, 101)}, True)
+    numbers = [int(text) for text in fitting(hundred)]
+    steps = {b - a for a, b in pairwise(numbers)}
+    assert len(numbers) > 8
+    assert len(steps) == 1
+    powers = Places({str(10**n): 10**n for n in range(6)}, True)
+    assert fitting(powers) == ["1", "10000", "100000"]
+    assert len(fitting(powers, log=True)) == 6
 
 
 def test_no_two_lines_look_alike() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sweeps import DECLARED, planned
+from places import ROOT
+from sweeps import DECLARED, TEMPLATE, planned
 
 from jobauto.errors import UserError
 from jobauto.sweep import about
@@ -168,3 +169,24 @@ def test_what_is_inside_never_leads_out(name: str) -> None:
     if inside(name):
         assert Path("/a/b", name).is_relative_to("/a/b")
         assert ".." not in Path(name).parts
+
+
+def test_the_metrics_of_the_documents_are_such(tmp_path: Path) -> None:
+    blocks = (ROOT / "init_templates/README.md").read_text().split("```toml\n")[1:]
+    (text,) = (block for block in blocks if block.startswith("[metrics."))
+    head = """template = "mine"
+variables = { temperature = { default = 1 }, size = { default = 1 }, alpha = { default = 0.5 } }
+[[vary]]
+temperature = [1, 2]
+[[vary]]
+size = [1, 2]
+[[vary]]
+alpha = [0.5, 1.0]
+[put.in]
+alpha = "t"
+temperature = "size"
+"""
+    template = {**TEMPLATE, "more": "@size@"}
+    made = planned(tmp_path, head + text.split("```")[0], template)
+    assert list(made.spec.metrics) == ["magnetisation", "energy", "seconds"]
+    assert made.spec.plots[0].name == "energy.svg"

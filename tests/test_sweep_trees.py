@@ -258,8 +258,10 @@ def test_a_dry_run_shows_some_jobs_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     many = SWEEP.replace("[5, 6]", "{ start = 1, end = 6, step = 1 }")
+    many = many.replace('unit = "K"', 'unit = "K"\nhelp = "of the bath"')
     assert typed(tmp_path, many, "--ldir", str(tmp_path / "L"), "--dry-run") == 0
     shown = capsys.readouterr().out
+    assert shown.splitlines()[1] == "t: of the bath"
     assert "t/K" in shown
     assert shown.count("t0.1_s") == 6
     assert shown.endswith("... and 2 more\n")

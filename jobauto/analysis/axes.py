@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Parts of an axis that a sign is wide, that a line is high, and between two texts.
 WIDE, HIGH, GAP = 0.022, 0.055, 0.02
+_REGULAR = 0.75  # so many of the ticks that there could be are enough if they are regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +51,38 @@ def label(name: str, unit: str) -> str:
 def rule(
     axes: Axes, upright: bool, found: Places, name: str, about: About, log: bool = False
 ) -> None:
-    """Name an axis, with ticks at values, as they were written, as many as there is room for."""
+    """Name an axis, with ticks at values, as they were written, as many as there is room for.
+    What was drawn by lot has round numbers there instead.
+    """
     if log:
         axes.set_xscale("log")
         axes.minorticks_off()
     ruler = axes.yaxis if upright else axes.xaxis
+    ruler.set_label_text(label(name, about.unit), parse_math=False)
+    if about.sampled and found.numeric:
+        return
     texts = fitting(found, log, upright)
     ruler.set_ticks([found.at[text] for text in texts])
     ruler.set_ticklabels([shown(text) for text in texts], parse_math=False)
-    ruler.set_label_text(label(name, about.unit), parse_math=False)
 
 
 def fitting(found: Places, log: bool = False, upright: bool = False) -> Sequence[str]:
-    """Texts that do not run into one another: the first one, and those behind it with room."""
+    """Texts that do not run into one another: each, each second ..., or those that have room."""
+    texts = list(found.at)
+    alone = _with_room(found, texts, log, upright)
+    for step in range(1, len(texts)):
+        some = texts[::step]
+        if len(some) < len(alone) * _REGULAR:
+            break
+        if len(_with_room(found, some, log, upright)) == len(some):
+            return some
+    return alone
+
+
+def _with_room(found: Places, texts: Sequence[str], log: bool, upright: bool) -> Sequence[str]:
     kept: list[str] = []
     end = -math.inf
-    for text in found.at:
+    for text in texts:
         middle = found.along(text, log)
         half = HIGH / 2 if upright else WIDE * len(text) / 2
         if middle - half >= end + (0 if upright else GAP):

@@ -88,7 +88,8 @@ def collect(source: Path, results: Path, states: Mapping[str, str]) -> Results:
         name: _finder(metric, spec.where(source / COPY, text, "metrics", name))
         for name, metric in found.metrics.items()
     }
-    whole = [_filled(row, results, found.metrics, finders) for row in rows]
+    real = results.resolve()
+    whole = [_filled(row, real, found.metrics, finders) for row in rows]
     return Results(about, found.metrics, plots, whole)
 
 

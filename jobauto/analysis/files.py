@@ -31,13 +31,15 @@ class Text:
 
 
 def read(results: Path, name: str, file: str, largest: int = LARGEST) -> Text:
-    """The file of one job folder below `results`; Unusable if it cannot or must not be read."""
+    """The file of one job folder below `results`, a path without links; Unusable if it cannot or
+    must not be read.
+    """
     if not inside(file):
         raise Unusable(f"{file!r} leads out of the job folder")
     path = results / name / file
     try:
         real = path.resolve(strict=True)
-        if not real.is_relative_to(results.resolve()):
+        if not real.is_relative_to(results):
             raise Unusable(f"{file} is a link that leads out of the results")
         found = real.stat()
         if not stat.S_ISREG(found.st_mode):

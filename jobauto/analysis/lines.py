@@ -10,6 +10,7 @@ from jobauto.analysis.axes import Places, label, places, rule
 from jobauto.analysis.collecting import Results, Row
 from jobauto.analysis.summary import Average, average, grouped, used
 from jobauto.quoting import shown
+from jobauto.sweep.about import About
 from jobauto.sweep.results import Plot
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ COLOURS = (
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#b8a500"),
 )
 MARKERS, STYLES = "os^DvPX*", ("-", "--", ":")
-COLUMN = 14  # lines of one column of the legend
+COLUMN, MANY = 14, 40  # lines of one column of the legend; points of a line with large markers
 BAND, BESIDE = 0.2, 0.6  # how dense the band is; how wide lines lie beside one another at a text
 
 
@@ -43,13 +44,17 @@ def draw(
     for number, key in enumerate(keys):
         points = grouped(groups[key], [name])
         line = {text: average(used(some, plot.metric)) for (text,), some in points.items()}
-        joined = found.numeric and not about.sampled
         shift = 0.0 if found.numeric else BESIDE * ((number + 0.5) / len(keys) - 0.5)
-        _line(axes, found, line, number, joined, shift, shown(key[0]) if key else "")
+        _line(axes, found, line, number, joined(about), shift, shown(key[0]) if key else "")
         whole += line.values()
     if plot.each:
         _legend(figure, label(plot.each, results.about[plot.each].unit))
     return whole
+
+
+def joined(about: About) -> bool:
+    """Whether there is a way from one value of this variable to the next."""
+    return about.type in ("int", "float") and not about.sampled
 
 
 def _line(
@@ -57,7 +62,7 @@ def _line(
     found: Places,
     line: dict[str, Average],
     number: int,
-    joined: bool,
+    way: bool,
     shift: float,
     said: str,
 ) -> None:
@@ -66,15 +71,15 @@ def _line(
     means = [_finite(line[text].mean) for text in texts]
     errors = [_finite(line[text].se) for text in texts]
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-    style = STYLES[number // len(COLOURS) % len(STYLES)] if joined else ""
-    axes.plot(
-        x, means, linestyle=style, marker=marker, color=colour, label=said, markersize=4.5, zorder=3
-    )
+    style = STYLES[number // len(COLOURS) % len(STYLES)] if way else ""
+    size = 4.5 if len(x) <= MANY else 2.5
+    (drawn,) = axes.plot(x, means, linestyle=style, color=colour, label=said, zorder=3)
+    drawn.set(marker=marker, markersize=size)
     low = [mean - error for mean, error in zip(means, errors, strict=True)]
     high = [mean + error for mean, error in zip(means, errors, strict=True)]
-    if joined:
+    if way:
         axes.fill_between(x, low, high, color=colour, alpha=BAND, linewidth=0, zorder=2)
-    alone = [at for at in range(len(x)) if not joined or _alone(low, at)]
+    alone = [at for at in range(len(x)) if not way or _alone(low, at)]
     if alone:  # a band needs two points
         axes.vlines(
             [x[at] for at in alone],

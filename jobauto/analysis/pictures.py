@@ -57,7 +57,7 @@ def drawn(results: Results, plot: Plot) -> Figure:
         if not any(one.used for one in points):
             axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center")
         _title(axes, results, plot)
-        words = [*_band(points, draw is lines.draw), *_missing(points, rows, plot)]
+        words = [*_band(points, _around(results, plot)), *_missing(points, rows, plot)]
         foot = figure.supxlabel("\n".join(words), x=0.01, ha="left", fontsize=8, color=_SOFT)
         foot.set_parse_math(False)
         return figure
@@ -79,15 +79,22 @@ def _title(axes: Axes, results: Results, plot: Plot) -> None:
         axes.set_title(title, loc="left", fontsize=10, parse_math=False)
 
 
-def _band(points: Sequence[Average], has_band: bool) -> Iterator[str]:
+def _around(results: Results, plot: Plot) -> str:
+    """What is drawn around the means: a band, bars beside dots, or nothing."""
+    if len(plot.against) == 2:
+        return ""
+    return "band" if lines.joined(results.about[plot.against[0]]) else "bars"
+
+
+def _band(points: Sequence[Average], around: str) -> Iterator[str]:
     """What is drawn around the means, in words."""
-    if not has_band:
+    if not around:
         yield "mean of repeats" if any(one.used > 1 for one in points) else "one job a point"
     elif any(one.used > 1 for one in points):
         alone = ", none around one repeat" if any(one.used == 1 for one in points) else ""
-        yield f"band: mean ± standard error of repeats{alone}"
+        yield f"{around}: mean ± standard error of repeats{alone}"
     else:
-        yield "one job a point: no band"
+        yield f"one job a point: no {around}"
 
 
 def _missing(points: Sequence[Average], rows: Sequence[Row], plot: Plot) -> Iterator[str]:

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from jobauto.batches.batch import SHELF, new
 from jobauto.cli import batching, show
 from jobauto.errors import DONE, UserError
+from jobauto.quoting import shown
 from jobauto.sweep.making import make, try_one
 from jobauto.sweep.naming import shown_keys
 from jobauto.sweep.planning import Plan, plan
@@ -54,6 +55,9 @@ def sweep(arguments: argparse.Namespace, console: Console) -> int:
 
 def _show(found: Plan, console: Console) -> None:
     keys = shown_keys(found.spec)
+    for key in keys:
+        if key in found.variables and found.variables[key].help:
+            console.print(escape(f"{key}: {shown(found.variables[key].help)}"))
     units = {one.name: f"/{one.unit}" for one in found.variables.values() if one.unit}
     heads = [key + units.get(key, "") for key in keys]
     columns = [Column(head, overflow="fold") for head in ["name", *map(escape, heads)]]
