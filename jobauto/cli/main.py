@@ -152,7 +152,8 @@ def menu(console: Console) -> int:
 
     if not show.person_there():
         raise menus.nobody()
-    return menus.menu(lambda prompt: console.input(prompt, markup=False), console, main, list)
+    batches: menus.Batches = list  # none, as long as there is no verb that lists them
+    return menus.menu(lambda line: console.input(line, markup=False), console, main, batches)
 
 
 def login(arguments: argparse.Namespace, console: Console) -> int:
