@@ -21,6 +21,7 @@ from jobauto.cli import show
 from jobauto.cli.main import main
 from jobauto.errors import UserError
 from jobauto.sweep.making import make as made
+from jobauto.sweep.making import try_one
 
 SWEEP = f"{DECLARED}[[vary]]\nt = [0.1, 250]\n[[vary]]\nsize = [5, 6]\n"
 
@@ -91,6 +92,9 @@ def test_a_template_with_a_main_file_gets_it_from_a_variable(tmp_path: Path) -> 
     (tmp_path / "POSCAR.Ge").unlink()
     with pytest.raises(UserError, match="No such file"):
         made(plan, tmp_path / "M")
+    (tmp_path / "POSCAR.Si").unlink()
+    with pytest.raises(UserError, match=r"POSCAR\.Si: cannot be read: No such file"):
+        try_one(plan)
 
 
 # --- shared folders

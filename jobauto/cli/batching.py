@@ -188,8 +188,8 @@ def _show_plan(target: Batch, chosen: Settings, console: Console) -> None:
     contents, sizes = target.contents(), sending.sizes(target)
     where = "this machine" if chosen.remote == "local" else chosen.remote
     where += f", in {chosen.rdir}/<date>" if chosen.rdir else ""
-    own = f"{sizes.own} files of the jobs ({decimal(sizes.own_bytes)})"
-    common = f"{sizes.shared} common files ({decimal(sizes.shared_bytes)}), unless they are there"
+    own = f"{sizes.own} file(s) of the jobs ({decimal(sizes.own_bytes)})"
+    common = f"{sizes.shared} common file(s) ({decimal(sizes.shared_bytes)}), unless they are there"
     place = chosen.receive_path / target.name / "<date>"
     then = "kept" if chosen.keep_remote or not chosen.rdir else "removed when all is here"
     table = Table("", Column(overflow="fold"), box=None, pad_edge=False, show_header=False)

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from jobauto import templates
+from jobauto.errors import UserError
 from jobauto.sweep.about import FILE, about, as_text
 from jobauto.sweep.planning import Plan, own_entries
 from jobauto.sweep.points import Point
@@ -33,8 +34,11 @@ def make(plan: Plan, ldir: Path) -> Instantiated:
 
 def try_one(plan: Plan) -> None:
     """Make the first job folder elsewhere, and remove it: UserError for what cannot be made."""
-    with tempfile.TemporaryDirectory() as temporary:
-        _job_folder(plan, Path(temporary, "job"), next(iter(plan.folders.values())))
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            _job_folder(plan, Path(temporary, "job"), next(iter(plan.folders.values())))
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", str(error.filename)) from None
 
 
 def _job_folder(plan: Plan, folder: Path, point: Point) -> None:
