@@ -140,7 +140,9 @@ def _bring(
     _fetch(run, host, packed, archive)
     outputs.unpack(archive, place, wanted)
     for name in TABLES:
-        if (run.folder / name).is_file():
+        if (run.folder / name).is_file() and name not in wanted:
+            if (place / name).is_symlink():  # it would be written through
+                (place / name).unlink()
             shutil.copyfile(run.folder / name, place / name)
     archive.unlink()
     size = sum(wanted.values())
