@@ -463,6 +463,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "common absolute": (with_common("/tmp/x"), "leads out"),
     "folder above": (with_folders("../x"), "leads out"),
     "folder absolute": (with_folders("/tmp/x"), "leads out"),
+    "folder that is the tree": (with_folders("."), "leads out"),
     "folder of the monitor": (with_folders(".jobauto/orders"), "own files"),
     "own file of the monitor": (with_own(".jobauto/run.json"), "own files"),
     "common file of the monitor": (with_common("kill"), "own files"),
