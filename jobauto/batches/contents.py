@@ -6,22 +6,41 @@ import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from jobauto.errors import UserError
 from jobauto.ledger import files
 from jobauto.quoting import shown
 from jobauto.remote.packing import MEMBER
+from jobauto.tree import OWN_FILES
 
 #: sha256 of a content, and `x` behind it if the file is executable
 KEY = r"[0-9a-f]{64}x?"
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("control characters in it")
+    return text
+
+
+def _pattern(text: str) -> str:
+    if not PurePosixPath(text).parts:
+        raise ValueError("an empty pattern")
+    return _printable(text)
+
+
+_Text = Annotated[str, AfterValidator(_printable)]
+_Pattern = Annotated[str, AfterValidator(_pattern)]
+
+
 class Contents(BaseModel):
     """Facts of a batch. Paths are relative to the tree, in POSIX form.
 
-    `common` has the paths of each content that is kept once, by key; `own` all other files.
+    `common` has the paths of each content that is kept once, by key; `own` all other files;
+    `folders` those without any file.
     `outputs`: patterns of files to bring home (none: all that jobs write); nothing of the folders
     `apart` is brought.
     """
@@ -29,13 +48,14 @@ class Contents(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     format: int = Field(ge=1, le=1)
-    made: str
-    source: str
-    jobs: int
-    outputs: tuple[str, ...] = Field((), strict=False)
-    apart: tuple[str, ...] = Field((), strict=False)
+    made: _Text
+    source: _Text
+    jobs: int = Field(ge=1)
+    outputs: tuple[_Pattern, ...] = Field((), strict=False)
+    apart: tuple[_Text, ...] = Field((), strict=False)
     common: dict[str, tuple[str, ...]] = Field(default_factory=dict, strict=False)
     own: tuple[str, ...] = Field((), strict=False)
+    folders: tuple[str, ...] = Field((), strict=False)
 
     def linked(self) -> Iterator[tuple[str, str]]:
         """Key and path of what is sent once and linked on the remote: all common files but those
@@ -63,7 +83,9 @@ class Contents(BaseModel):
 
     def _is_output(self, path: str) -> bool:
         pure = PurePosixPath(path)
-        if pure.name.startswith("qsub.") or pure.parts[0] in self.apart or path == MEMBER:
+        if pure.name.startswith("qsub.") or pure.parts[0] in self.apart:
+            return False
+        if path in (MEMBER, *OWN_FILES):  # those are there where jobs ran in the folder itself
             return False
         return not self.outputs or any(pure.match(pattern) for pattern in self.outputs)
 
@@ -78,12 +100,15 @@ def parse(text: str | bytes, where: str) -> Contents:
     try:
         return Contents.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        what = f"this is no batch: {shown(key)}: {first['msg']}"
-        raise UserError(
-            what, where, "create it again; a newer jobauto may have written it"
-        ) from None
+        hint = "create it again; a newer jobauto may have written it"
+        raise UserError(f"this is no batch: {first_problem(error)}", where, hint) from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """The field that is wrong, and why."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return f"{shown(key)}: {first['msg']}"
 
 
 def of_run(folder: Path) -> Contents | None:

@@ -8,10 +8,10 @@ import hashlib
 import os
 import shutil
 import tarfile
-import tempfile
 import zlib
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from jobauto.batches.unpacking import check_room
@@ -21,7 +21,15 @@ from jobauto.quoting import shown
 
 _CHUNK = 1 << 20
 _HEADERS = 16 << 10  # bytes of an archive's heads for one file, more than tar ever writes
-_BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError)
+# the last four: numbers, texts and nested heads that no tar writes
+_BROKEN = (
+    *(tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile),
+    *(ValueError, ArithmeticError, LookupError, RecursionError),
+)
+_LONG_HEADS = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
 
 
 class Damaged(CouldNotAsk):
@@ -42,6 +50,15 @@ class _Bounded:
         return data
 
 
+class _Head(tarfile.TarInfo):
+    """The head of a file, which tarfile reads into memory whole: no longer than tar writes it."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _LONG_HEADS and self.size > _HEADERS:
+            raise Damaged("the archive holds the head of a file that is too long")
+        return super()._proc_member(tar)  # type: ignore[misc,no-any-return]
+
+
 def sha256(file: Path) -> str:
     """The checksum of a file; empty if there is none."""
     if not file.is_file():
@@ -57,29 +74,51 @@ def unpack(archive: Path, place: Path, files: Mapping[str, int]) -> None:
     disk, apart, before the first is moved to its place. Damaged if it holds anything else; OSError
     for a disk that is full or may not be written: `place` is then as it was.
     """
+    _check_paths(files)
     place.parent.mkdir(parents=True, exist_ok=True)
-    check_room(place.parent, sum(files.values()))
-    with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as temporary:
-        apart = Path(temporary)
+    with _apart(place) as apart:
+        check_room(place.parent, sum(files.values()))
         try:
             _extract(archive, apart, files)
         except _BROKEN as error:
             raise Damaged(f"the archive cannot be read: {shown(str(error))}") from None
         os.sync()
-        place.mkdir(exist_ok=True)
+        folders = {(place / path).parent for path in files}
+        _check_inside(place, folders)
+        for folder in {place, *folders}:
+            folder.mkdir(parents=True, exist_ok=True)
         for path in files:
-            target = place / path
-            _make_folder(place, target.parent)
-            os.replace(apart / path, target)
+            os.replace(apart / path, place / path)
     os.sync()
     flush_folder(place.parent)
 
 
-def _make_folder(place: Path, folder: Path) -> None:
-    """Make a folder at or below `place`; OSError if a link that somebody put there leads away."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not folder.resolve().is_relative_to(place.resolve()):
-        raise NotADirectoryError(errno.ENOTDIR, "a link leads out of it", str(folder))
+@contextmanager
+def _apart(place: Path) -> Iterator[Path]:
+    """A folder beside `place`. One that is left by a process that was killed goes first."""
+    apart = place.with_name(f".{place.name}.partial")
+    if apart.exists():
+        shutil.rmtree(apart)
+    apart.mkdir()
+    try:
+        yield apart
+    finally:
+        shutil.rmtree(apart, ignore_errors=True)
+
+
+def _check_paths(files: Iterable[str]) -> None:
+    for path in files:
+        pure = PurePosixPath(path)
+        if str(pure) != path or pure.is_absolute() or not pure.parts or ".." in pure.parts:
+            raise Damaged(f"{shown(path)!r} leads out of the run's folder")
+
+
+def _check_inside(place: Path, folders: Iterable[Path]) -> None:
+    """OSError if a link that somebody put below `place` leads out of it."""
+    inside = os.path.realpath(place)
+    for folder in folders:
+        if not Path(os.path.realpath(folder)).is_relative_to(inside):
+            raise NotADirectoryError(errno.ENOTDIR, "a link leads out of it", str(folder))
 
 
 def _extract(archive: Path, apart: Path, files: Mapping[str, int]) -> None:
@@ -87,13 +126,15 @@ def _extract(archive: Path, apart: Path, files: Mapping[str, int]) -> None:
     missing = set(files)
     with gzip.open(archive) as stream:
         bounded = _Bounded(stream, longest)  # type: ignore[arg-type]
-        with tarfile.open(fileobj=bounded, mode="r|") as tar:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=bounded, mode="r|", tarinfo=_Head) as tar:  # type: ignore[call-overload]
             for member in tar:
                 path = member.name.removeprefix("./")
                 if path not in missing:
                     raise Damaged(f"the archive holds {shown(path)!r}, which was not asked for")
                 missing.remove(path)
                 _write(tar, member, apart, files)
+        while bounded.read(_CHUNK):  # up to the checksum of gzip
+            pass
     if missing:
         raise Damaged(f"the archive lacks {shown(min(missing))!r} and {len(missing) - 1} more")
 
@@ -109,14 +150,16 @@ def _write(
         if first not in files or not (apart / first).is_file():
             raise Damaged(f"{shown(path)!r} is a link to {shown(first)!r}")
         shutil.copy2(apart / first, target)
-    elif member.isreg():
+    elif not member.isreg():
+        raise Damaged(f"{shown(path)!r} is no file")
+    elif member.size != files[path]:  # before it is written: holes of a sparse file take no room
+        raise Damaged(f"{shown(path)!r} was changed while it was packed")
+    else:
         source = tar.extractfile(member)
         assert source
         with target.open("xb") as written:
             shutil.copyfileobj(source, written, _CHUNK)
         os.chmod(target, 0o755 if member.mode & 0o100 else 0o644)
         os.utime(target, (member.mtime, member.mtime))
-    else:
-        raise Damaged(f"{shown(path)!r} is no file")
     if target.stat().st_size != files[path]:
         raise Damaged(f"{shown(path)!r} was changed while it was packed")

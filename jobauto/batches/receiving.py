@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -140,7 +141,8 @@ def _bring(
     _fetch(run, host, packed, archive)
     outputs.unpack(archive, place, wanted)
     for name in TABLES:
-        if (run.folder / name).is_file() and not (place / name).exists():  # may be edited there
+        kept = os.path.lexists(place / name)  # it may have been edited, or be an output
+        if (run.folder / name).is_file() and not kept:
             shutil.copyfile(run.folder / name, place / name)
     archive.unlink()
     size = sum(wanted.values())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import lzma
 import os
 import re
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -20,13 +22,18 @@ from jobauto.batches.packing import COMMON, TREE
 from jobauto.errors import UserError
 from jobauto.quoting import shown
 from jobauto.remote.packing import MEMBER
+from jobauto.tree import OWN_FILES
 
 _CHUNK = 1 << 20
 _MEMBER_LIMIT = 256 << 20  # bytes of batch.json
 # No text deflates further than a thousandth, none that people compute to less than a hundredth.
 _FREE, _RATIO = 100 << 20, 100
 _RESERVE = 50 << 20  # bytes to leave free on a disk
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+# ValueError: of offsets and names; RuntimeError: encrypted, or packed in a way that zipfile lacks
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, RuntimeError, ValueError),
+)
 
 
 @contextmanager
@@ -61,11 +68,7 @@ def _checked(found: zipfile.ZipFile, file: Path) -> Contents:
     odd = sorted(set(names) ^ expected)
     if odd:
         raise zipfile.BadZipFile(f"{odd[0]!r} is in the zip or in its {MEMBER}, not in both")
-    paths = [*contents.own, *(path for some in contents.common.values() for path in some)]
-    for path in paths:
-        _check_path(path)
-    if len(set(paths)) != len(paths):
-        raise zipfile.BadZipFile("two contents for one file")
+    _check_paths(contents)
     if not all(re.fullmatch(KEY, key) for key in contents.common):
         raise zipfile.BadZipFile("a common file has no checksum")
     if any(stat.S_ISLNK(info.external_attr >> 16) for info in found.infolist()):
@@ -77,11 +80,22 @@ def _checked(found: zipfile.ZipFile, file: Path) -> Contents:
     return contents
 
 
-def _check_path(path: str) -> None:
-    pure = PurePosixPath(path)
-    plain = path.isprintable() and str(pure) == path and "\\" not in path
-    if not plain or pure.is_absolute() or not pure.parts or ".." in pure.parts:
-        raise zipfile.BadZipFile(f"{shown(path)!r} leads out of it")
+def _check_paths(contents: Contents) -> None:
+    paths = [*contents.own, *(path for some in contents.common.values() for path in some)]
+    files = set(paths)
+    if len(files) != len(paths):
+        raise zipfile.BadZipFile("two contents for one file")
+    for path in [*paths, *contents.folders]:
+        pure = PurePosixPath(path)
+        plain = path.isprintable() and str(pure) == path
+        if not plain or pure.is_absolute() or not pure.parts or ".." in pure.parts:
+            raise zipfile.BadZipFile(f"{shown(path)!r} leads out of it")
+        if pure.parts[0] in (MEMBER, *OWN_FILES):
+            raise zipfile.BadZipFile(f"{shown(path)!r} is a name of the monitor's own files")
+        if not files.isdisjoint(map(str, pure.parents)):
+            raise zipfile.BadZipFile(f"{shown(path)!r} is below a file")
+    if not files.isdisjoint(contents.folders):
+        raise zipfile.BadZipFile("one name is a file and a folder")
 
 
 def size(found: zipfile.ZipFile, contents: Contents) -> int:
@@ -111,10 +125,13 @@ def unpack(file: Path, init: Path, store: Path) -> Contents:
         store.mkdir(parents=True, exist_ok=True)
         check_room(init.parent, size(found, contents))
         with tempfile.TemporaryDirectory(prefix=".init-", dir=init.parent) as temporary:
-            built = Path(temporary, "init")
+            built, apart = Path(temporary, "init"), Path(temporary, "store")
             _build(found, contents, built)
-            for key, path in dict(_stored(contents)).items():
-                _keep(found, path, store / key)
+            stored_now = dict(_stored(contents))
+            for place, member in stored_now.items():
+                _extract_common(found, member, apart / place)
+            for place in stored_now:  # all that is in the zip has been read by now
+                _keep(apart / place, store / place)
             if init.exists():
                 shutil.rmtree(init)
             built.rename(init)
@@ -141,6 +158,8 @@ def _build(found: zipfile.ZipFile, contents: Contents, built: Path) -> None:
         for copy in copies[1:]:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(copies[0], copy)
+    for path in contents.folders:
+        (built / path).mkdir(parents=True, exist_ok=True)
     (built / MEMBER).write_bytes(found.read(MEMBER))
 
 
@@ -157,20 +176,20 @@ def _extract(found: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, mode: 
     return digest.hexdigest()
 
 
-def _keep(found: zipfile.ZipFile, member: str, target: Path) -> None:
-    """Put a common file into the store, unless it is there with its content."""
+def _extract_common(found: zipfile.ZipFile, member: str, target: Path) -> None:
     key = target.parent.name
+    mode = 0o555 if key.endswith("x") else 0o444  # shared by jobs, so none may write into it
+    if _extract(found, found.getinfo(member), target, mode) != key[:64]:
+        raise zipfile.BadZipFile(f"{member} is not what its name says")
+
+
+def _keep(file: Path, target: Path) -> None:
+    """Move a common file into the store, unless it is there with its content."""
     if target.is_file():
         with target.open("rb") as there:
-            if hashlib.file_digest(there, "sha256").hexdigest() == key[:64]:
+            if hashlib.file_digest(there, "sha256").hexdigest() == target.parent.name[:64]:
                 return
     target.parent.mkdir(exist_ok=True)
-    beside = target.with_name(f".{target.name}.new")
-    beside.unlink(missing_ok=True)
-    mode = 0o555 if key.endswith("x") else 0o444  # shared by jobs, so none may write into it
-    if _extract(found, found.getinfo(member), beside, mode) != key[:64]:
-        beside.unlink()
-        raise zipfile.BadZipFile(f"{member} is not what its name says")
-    with beside.open("rb") as written:
+    with file.open("rb") as written:
         os.fsync(written.fileno())
-    os.replace(beside, target)
+    os.replace(file, target)

@@ -1,8 +1,9 @@
 """Outputs of a run as one archive: what there is, packing some of it, and removing the run.
 
 The archive is .jobauto/outputs/outputs.tar.gz in the run's folder on the remote, renamed into
-place with its checksum. `listed` beside it was made before its files were looked for: what is
-newer is not in it, or not as it is now.
+place with its checksum. What stands beside it was made before its files were looked for: what is
+newer than `listed` is not in it, or not as it is now; nor is a file that `state` does not have,
+such as one that was moved into the run later and kept its old time.
 """
 
 from __future__ import annotations
@@ -24,8 +25,17 @@ _LINE = re.compile(r"-\S+ +\d+ +\d+ +\d+ +(\d+) [^/]*? \./(.+)")
 _SUM = re.compile(r"([0-9a-f]{64}) +(\d+)")
 _FILES = "find . -path ./.jobauto -prune -o -type f"
 _ODD = "-path '*[[:cntrl:]]*'"
-_LISTED = ".jobauto/listed"
-_NEWER = f"newer=$({_FILES} -newer {PLACE}/listed -print)"
+_LISTED, _STATE = ".jobauto/listed", ".jobauto/state"
+# without the number of links, as files of the store are linked into other runs meanwhile, and
+# without the columns' blanks, which a longer line changes in all others
+_STATES = (
+    f"{_FILES} -exec ls -lndi {{}} + | tr -s ' ' | sed 's/^ *\\([0-9]* [^ ]*\\) [0-9]*/\\1/' | sort"
+)
+_NEWER = (
+    f"newer=$({_FILES} -newer {PLACE}/listed -print) && "
+    f"[ -f {PLACE}/state ] && other=$({_STATES} | comm -13 {PLACE}/state -)"
+)
+_PLAIN = "unset TIME_STYLE QUOTING_STYLE BLOCK_SIZE LS_BLOCK_SIZE POSIXLY_CORRECT\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +69,9 @@ class ListFiles:
         return 30 * MINUTE
 
     def script(self) -> str:
-        kept = f'[ -f {PLACE}/sum ] && [ -f {ARCHIVE} ] && {_NEWER} && [ -z "$newer" ]'
+        kept = f'[ -f {PLACE}/sum ] && [ -f {ARCHIVE} ] && {_NEWER} && [ -z "$newer$other" ]'
         body = (
-            "unset TIME_STYLE QUOTING_STYLE BLOCK_SIZE LS_BLOCK_SIZE POSIXLY_CORRECT\n"
-            f"mkdir -p .jobauto && : >{_LISTED} || exit 1\n"
+            f"{_PLAIN}mkdir -p .jobauto && : >{_LISTED} && {_STATES} >{_STATE} || exit 1\n"
             f"echo @odd; ask {quoting.word(f'{_FILES} {_ODD} -exec echo odd {chr(92)};')}\n"
             f"echo @files; ask {quoting.word(f'{_FILES} ! {_ODD} -exec ls -lnd {{}} +')}\n"
             f"if {kept}; then echo @packed; ask 'cat {PLACE}/sum'; fi"
@@ -121,11 +130,12 @@ class Pack:
         mine, end = f"{PLACE}.{self.frame.nonce}", f"end-of-list-{self.frame.nonce}"
         # zero bytes: otherwise tar would read backslashes and dashes of the names
         steps = (
+            # at first: a later list is not of this archive, should this shell be slow
+            f"mv {_LISTED} {mine}/listed && mv {_STATE} {mine}/state",
             f"tr '\\n' '\\0' <{mine}/list >{mine}/list0",
             f"tar -c -z -f {mine}/outputs.tar.gz --null -T {mine}/list0",
             f"set -- $(sha256sum <{mine}/outputs.tar.gz) && "
             f'echo "$1 $(($(wc -c <{mine}/outputs.tar.gz)))" >{mine}/sum',
-            f"mv {_LISTED} {mine}/listed",
             f"rm -rf {PLACE} && mv {mine} {PLACE} && cat {PLACE}/sum",
         )
         paths = "".join(f"./{path}\n" for path in self.files)
@@ -167,19 +177,19 @@ class RemoveRun:
         steps = [f"cd {run}", f"[ -f {MEMBER} ]"]
         if self.sha256 is not None:
             test = f'[ "$(sha256sum <{ARCHIVE})" = {quoting.word(f"{self.sha256}  -")} ]'
-            say = "printf 'newer %s\\n' \"$newer\""
-            steps += [test, _NEWER, f'{{ [ -z "$newer" ] || {{ {say}; false; }}; }}']
+            say = "printf 'newer %s\\n' \"${newer:-$other}\""
+            steps += [test, _NEWER, f'{{ [ -z "$newer$other" ] || {{ {say}; false; }}; }}']
         # an earlier try may have moved it already
         checked = f"if [ -d {run} ]; then ({' && '.join(steps)}) && mv {run} {going}; fi"
-        body = f"echo @removed; ask {quoting.word(f'{checked} && rm -rf {going}')}"
+        body = f"{_PLAIN}echo @removed; ask {quoting.word(f'{checked} && rm -rf {going}')}"
         return self.frame.script(parent, body)
 
     def read(self, answer: Answer) -> str:
         parent = self.folder.rpartition("/")[0]
         for section in sections(self.frame.body(answer, parent)):
             if section.tag == "removed":
-                if section.out and section.out[0].startswith("newer ./"):
-                    return section.out[0].removeprefix("newer ./")
+                if section.out and section.out[0].startswith("newer "):
+                    return section.out[0].partition("./")[2] or "a file"
                 _whole(section, f"remove {self.folder} (it may not be what was packed)")
                 return ""
         raise CouldNotAsk("the answer does not say what was removed")

@@ -13,7 +13,10 @@ from jobauto.remote.framing import Answer, Frame, sections
 # Hard links: a program then finds its other files beside it, as it would not behind a symbolic
 # link. Where there can be none, a copy.
 _PUT = (
-    """put_{n}() {{ (cd "$1" && rm -f {names}) && {{ ln {files} "$1" || cp {files} "$1"; }}; }}"""
+    """clear_{n}() {{ (cd "$1" && rm -f {names}); }}\n"""
+    # a file that was linked before another one could not be is no place to copy to
+    """put_{n}() {{ clear_{n} "$1" && {{ ln {files} "$1" ||\n"""
+    """  {{ clear_{n} "$1" && cp {files} "$1"; }}; }}; }}"""
 )
 
 
