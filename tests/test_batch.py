@@ -266,16 +266,22 @@ def test_what_is_wrong_is_said_before_anything_is_sent(
     assert runs(folder, "rings") == []
 
 
-@here
+@on
 def test_a_tree_is_a_batch_too_and_dates_name_runs(
     place: Place, folder: Path, batch: Batch
 ) -> None:
-    make(folder / "si/init", {"m/qsub.0": job("echo 1 >result"), "m/qsub.dependency.0": ""})
-    done(batch("create", str(folder / "si"), "-o", "si", "--outputs", "res*"))
+    tree = {"m/qsub.0": job("echo 1 >result; echo 2 >>log"), "m/qsub.dependency.0": ""}
+    make(folder / "si/init", {**tree, "m/log": "1\n", "m/input": "as it was sent\n"})
+    done(batch("create", str(folder / "si"), "-o", "si"))
     done(batch("submit", "si", "--yes"))
     (run,) = runs(folder, "si")
     wait_for(lambda: bool(note(run).get("removed")) and over(run))
     assert results(folder, run) == {"m": "1\n"}
+    received = folder / "output_files/si" / run.name / "m"
+    assert (received / "log").read_text() == "1\n2\n"
+    assert not [
+        name for name in ("input", "qsub.0", "qsub.finished.0") if (received / name).exists()
+    ]
     assert run.name in done(batch("status", "si", "--run", run.name))
     assert "has no run" in done(batch("status", "si", "--run", "20200101_000000"), 2)
     assert "removed on the remote" in done(batch("receive", "si"))

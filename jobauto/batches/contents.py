@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -76,9 +76,12 @@ class Contents(BaseModel):
             found[tuple(sorted(names))].append(folder)
         return list(found.items())
 
-    def wanted(self, there: Iterable[str]) -> list[str]:
-        """Which of the files on the remote are outputs: neither sent, nor markers, nor scripts."""
-        sent = {*self.own, *(path for paths in self.common.values() for path in paths)}
+    def wanted(self, there: Iterable[str], written: Collection[str] = ()) -> list[str]:
+        """Which of the files on the remote are outputs: not sent, unless a job changed them (so
+        they are among those `written` since), no scripts, no markers.
+        """
+        common = {path for paths in self.common.values() for path in paths}
+        sent = common | {path for path in self.own if path not in written}
         return sorted(path for path in there if path not in sent and self._is_output(path))
 
     def _is_output(self, path: str) -> bool:

@@ -129,7 +129,8 @@ def _bring(
     keep: str,
 ) -> Received:
     """Pack, fetch and unpack what is not here yet, and note it."""
-    wanted = {path: listing.files[path] for path in contents.wanted(listing.files)}
+    names = contents.wanted(listing.files, listing.written)
+    wanted = {path: listing.files[path] for path in names}
     place.parent.mkdir(parents=True, exist_ok=True)
     check_room(place.parent, sum(wanted.values()))
     packed = listing.packed or host.ask(Pack(run.rdir, list(wanted)))

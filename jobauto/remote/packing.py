@@ -25,6 +25,7 @@ _LINE = re.compile(r"-\S+ +\d+ +\d+ +\d+ +(\d+) [^/]*? \./(.+)")
 _SUM = re.compile(r"([0-9a-f]{64}) +(\d+)")
 _FILES = "find . -path ./.jobauto -prune -o -type f"
 _ODD = "-path '*[[:cntrl:]]*'"
+_WRITTEN, _LS = f"-newer {MEMBER}", "-exec ls -lnd {} +"
 _LISTED, _STATE = ".jobauto/listed", ".jobauto/state"
 # without the number of links, as files of the store are linked into other runs meanwhile, and
 # without the columns' blanks, which a longer line changes in all others
@@ -48,11 +49,13 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The files of a run with their sizes in bytes, how many have control characters in their
-    names, and the archive that is there already if nothing was written since it was begun.
+    """The files of a run with their sizes in bytes, those that are newer than the batch was when
+    it was sent, how many have control characters in their names, and the archive that is there
+    already if nothing was written since it was begun.
     """
 
     files: dict[str, int]
+    written: frozenset[str]
     odd: int
     packed: Packed | None
 
@@ -73,24 +76,27 @@ class ListFiles:
         body = (
             f"{_PLAIN}mkdir -p .jobauto && : >{_LISTED} && {_STATES} >{_STATE} || exit 1\n"
             f"echo @odd; ask {quoting.word(f'{_FILES} {_ODD} -exec echo odd {chr(92)};')}\n"
-            f"echo @files; ask {quoting.word(f'{_FILES} ! {_ODD} -exec ls -lnd {{}} +')}\n"
+            f"echo @files; ask {quoting.word(f'{_FILES} ! {_ODD} ! {_WRITTEN} {_LS}')}\n"
+            f"echo @written; ask {quoting.word(f'{_FILES} ! {_ODD} {_WRITTEN} {_LS}')}\n"
             f"if {kept}; then echo @packed; ask 'cat {PLACE}/sum'; fi"
         )
         return self.frame.script(self.folder, body)
 
     def read(self, answer: Answer) -> Listing:
-        files: dict[str, int] | None = None
+        found = dict[str, dict[str, int]]()
         odd, packed = 0, None
         for section in sections(self.frame.body(answer, self.folder)):
             if section.tag == "odd":
                 odd = len(_whole(section, "list odd names").out)
-            elif section.tag == "files":
-                files = dict(map(_file, _whole(section, "list the files").out))
+            elif section.tag in ("files", "written"):
+                lines = _whole(section, "list the files").out
+                found[section.tag] = dict(map(_file, lines))
             elif section.tag == "packed":
                 packed = _packed(section)
-        if files is None:
+        if len(found) < 2:
             raise CouldNotAsk("the answer holds no list of files")
-        return Listing(files, odd, packed)
+        written = found["written"]
+        return Listing(found["files"] | written, frozenset(written), odd, packed)
 
 
 def _file(line: str) -> tuple[str, int]:
