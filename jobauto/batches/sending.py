@@ -54,6 +54,8 @@ def send(batch: Batch, chosen: Settings, runner: Runner, clock: Clock) -> tuple[
     _check_place(chosen.receive_path)
     with _alone(batch):
         init = batch.folder / "init"
+        for left in batch.folder.glob(".init-*"):  # by a submission that was killed
+            shutil.rmtree(left, ignore_errors=True)
         unpacking.unpack(batch.file, init, batch.shelf / STORE)
         try:
             return new_run(chosen, runner, clock)
