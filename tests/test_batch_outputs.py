@@ -146,7 +146,9 @@ def test_less_than_was_asked_for_is_refused(home: Path) -> None:
     assert "the archive lacks '-b' and 2 more" in refused(home, archive())
 
 
-@pytest.mark.parametrize("path", ["../x", "a/../../x", "/tmp/x", "./x", "a//x", "x/", "", ".", ".."])
+@pytest.mark.parametrize(
+    "path", ["../x", "a/../../x", "/tmp/x", "./x", "a//x", "x/", "", ".", ".."]
+)
 def test_a_list_of_files_that_leads_out_is_refused(home: Path, path: str) -> None:
     """It is the remote's own list."""
     for name in (path, f"./{path}"):
