@@ -524,6 +524,7 @@ def test_what_is_missing_here_is_fetched_again(world: World) -> None:
 def test_another_receive_path_gets_all(world: World) -> None:
     world.receive(keep="as --keep-remote says")
     other = world.place.with_name("other")
+    make(other, dict.fromkeys(MADE, "of another run"))
     found = world.receive(other)
     assert (found.place, found.removed) == (str(other), True)
     assert world.here(other) == world.here() == MADE
