@@ -449,6 +449,16 @@ def other_method(file: Path) -> None:
     file.write_bytes(data)
 
 
+def broken_lzma(file: Path) -> None:
+    """A member is packed as LZMA, which other programs do too, and spoilt."""
+    rewrite(file, lambda facts: facts["own"].append("x"))
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_LZMA) as made:
+        made.writestr("tree/x", os.urandom(500))
+    data = file.read_bytes()
+    begin = data.index(b"tree/x") + 6 + 9  # behind the name and the settings of LZMA
+    file.write_bytes(data[:begin] + b"\xff" * 100 + data[begin + 100 :])
+
+
 HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "above": (with_own("../x"), "leads out"),
     "above, further in": (with_own("a/../../x"), "leads out"),
@@ -492,6 +502,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "bomb of copies": (many_copies, "a zip bomb?"),
     "name that is no text": (bad_name, "not a whole zip of a batch"),
     "other method": (other_method, "not a whole zip of a batch"),
+    "broken LZMA": (broken_lzma, "not a whole zip of a batch"),
     "no zip": (lambda file: file.write_bytes(b"PK" * 500), "not a whole zip of a batch"),
     "empty file": (lambda file: file.write_bytes(b""), "not a whole zip of a batch"),
     "text": (lambda file: file.write_text("<html>404"), "not a whole zip of a batch"),

@@ -275,6 +275,22 @@ def test_an_archive_that_was_spoilt_there_is_packed_again(
     assert world.gone()
 
 
+def test_another_archive_than_was_sent_is_not_unpacked(world: World) -> None:
+    """Not even if it holds files of the same names and sizes."""
+    other = make(world.there.parent.parent / "other", {**MADE, "a/OUT": "ENERGY"})
+    made = other.with_suffix(".tar.gz")
+    subprocess.run(["tar", "-czf", str(made), "-C", str(other), *MADE], check=True)
+
+    def change(what: str) -> None:
+        if world.host.steps.seen == ["ListFiles", "Pack", "fetch"]:
+            shutil.copy(made, world.run.private / "outputs.tar.gz")
+
+    world.host.steps.done = change
+    assert world.receive().removed
+    assert world.host.steps.seen.count("fetch") == 2
+    assert world.here() == MADE
+
+
 def once(kind: type, action: Callable[[], Any], times: int = 1) -> Callable[[Any], None]:
     """A hook: before a request of this kind something happens, or an error is raised."""
     left = iter(range(times))
@@ -365,11 +381,12 @@ def test_a_file_that_grows_whenever_it_is_packed_is_left_there(world: World) -> 
 
 
 def test_a_file_that_vanishes_is_not_missed(world: World) -> None:
-    """A job tidied up."""
-    world.write("a/tmp")
+    """A job tidied up. The file is so long that ls makes room for it in the lines of all others."""
+    world.write("a/tmp", "x" * 100_000)
     world.host.before = once(RemoveRun, (world.there / "a/tmp").unlink)
     assert world.receive().removed
-    assert world.here() == {**MADE, "a/tmp": "new"}
+    assert world.here() == {**MADE, "a/tmp": "x" * 100_000}
+    assert world.host.steps.seen.count("Pack") == 1
 
 
 def test_links_of_other_runs_to_the_same_inputs_are_no_news(world: World) -> None:
@@ -487,6 +504,16 @@ def test_after_a_retry_what_is_new_comes_home(world: World) -> None:
     assert world.gone()
 
 
+@pytest.mark.parametrize(("path", "text", "write"), LATE.values(), ids=LATE)
+def test_what_is_new_comes_home_also_if_all_is_kept(
+    world: World, path: str, text: str, write: Callable[[World], object]
+) -> None:
+    world.receive(keep="as --keep-remote says")
+    write(world)
+    assert world.receive(keep="as --keep-remote says").kept
+    assert world.here() == {**MADE, path: text}
+
+
 def test_what_is_missing_here_is_fetched_again(world: World) -> None:
     world.receive(keep="as --keep-remote says")
     (world.place / "a/OUT").unlink()
@@ -497,6 +524,7 @@ def test_what_is_missing_here_is_fetched_again(world: World) -> None:
 def test_another_receive_path_gets_all(world: World) -> None:
     world.receive(keep="as --keep-remote says")
     other = world.place.with_name("other")
+    make(other, dict.fromkeys(MADE, "of another run"))
     found = world.receive(other)
     assert (found.place, found.removed) == (str(other), True)
     assert world.here(other) == world.here() == MADE
@@ -520,6 +548,17 @@ def test_a_run_whose_folder_is_away_is_not_taken_for_removed(world: World) -> No
     assert not found.removed
     away.rename(world.there.parent)
     assert world.receive().removed
+
+
+def test_a_folder_with_another_archive_is_not_removed(world: World) -> None:
+    """What is in that one may not be here."""
+    packed = world.receive(keep="as --keep-remote says")
+    for sha256 in ("0" * 64, ""):
+        with pytest.raises(CouldNotAsk, match="may not be what was packed"):
+            world.host.ask(RemoveRun(world.run.rdir, sha256))
+    assert (world.there / "a/OUT").is_file()
+    assert world.host.ask(RemoveRun(world.run.rdir, packed.sha256)) == ""
+    assert world.gone()
 
 
 def test_a_folder_that_is_no_run_of_a_batch_is_never_removed(world: World) -> None:
