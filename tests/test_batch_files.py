@@ -58,7 +58,7 @@ def came_out(file: Path, there: Path) -> dict[str, tuple[bytes, bool]]:
     contents = unpack(file, there / "init", there / "store")
     found = {path: there / "init" / path for path in files_below(there / "init")}
     assert found.pop(MEMBER).read_bytes() == member(file, MEMBER)
-    for key, path in contents.linked():
+    for key, path in contents.sent_once():
         assert path not in found
         found[path] = there / "store" / key / Path(path).name
     return {path: read(file) for path, file in found.items()}
@@ -133,7 +133,7 @@ def check_zip(file: Path, contents: Contents, wanted: dict[str, tuple[bytes, boo
         assert hashlib.sha256(common[f"common/{key}"]).hexdigest() == key[:64]
     values = list(wanted.values())
     assert all(values.count(wanted[path]) == 1 for path in contents.own)
-    assert not {path for _, path in contents.linked() if Path(path).name.startswith("qsub.")}
+    assert not {path for _, path in contents.sent_once() if Path(path).name.startswith("qsub.")}
 
 
 def test_what_is_shared_is_in_the_zip_once_and_scripts_are_files_of_their_own(shelf: Path) -> None:
@@ -143,7 +143,7 @@ def test_what_is_shared_is_in_the_zip_once_and_scripts_are_files_of_their_own(sh
     assert contents.own == ("a/own", "b/sub dir/-dash \\ é")
     potential, program = common[("a/POTCAR", "b/POTCAR")], common[("bin/run",)]
     assert program.endswith("x")
-    assert sorted(contents.linked()) == sorted(
+    assert sorted(contents.sent_once()) == sorted(
         [(potential, "a/POTCAR"), (potential, "b/POTCAR"), (program, "bin/run")]
     )
     sets = sorted((list(files), sorted(folders)) for files, folders in contents.sets())
@@ -152,7 +152,7 @@ def test_what_is_shared_is_in_the_zip_once_and_scripts_are_files_of_their_own(sh
     assert there["x/init/a/qsub.0"] == there["x/init/b/qsub.0"] == TREE["a/qsub.0"].encode()
     assert "x/init/a/POTCAR" not in there
     assert there["x/init/bin"] == "folder"
-    assert mode(shelf / f".common/{potential}/POTCAR") == 0o444
+    assert mode(shelf / f".common/{potential}/POTCAR") == 0o644
     assert mode(shelf / f".common/{program}/run") == 0o555
 
 

@@ -363,7 +363,7 @@ def test_a_disk_that_may_not_be_written_is_told(
 NO_OUTPUTS = ["a/INCAR", "bin/prog", "a/qsub.0", "b/qsub.1", "a/qsub.finished.0", MEMBER]
 NO_OUTPUTS += ["a/qsub.dependency.0", "qsub.now", "quelist", "qstat", "kill", "jobmon.log"]
 OUTPUTS = ["a/OUTCAR", "a/new/INCAR", "b/INCAR", "bin/made", "a/batch.json", "a/quelist", "top"]
-OUTPUTS += ["a/kill", "a/.hidden", "a/x.dat", "a/new/y.dat", "-c/slurm-7.out"]
+OUTPUTS += ["a/kill", "a/.hidden", "a/x.dat", "a/new/y.dat", "-c/slurm-7.out", "b/qsub.0.o77"]
 
 # patterns, folders apart, and what is brought of all of the above
 WANTED: dict[str, tuple[list[str], list[str], list[str]]] = {
@@ -377,11 +377,11 @@ WANTED: dict[str, tuple[list[str], list[str], list[str]]] = {
     "folders of any name": (["*/*.out"], [], ["-c/slurm-7.out"]),
     "in upper case": (["*.DAT"], [], []),
     "hidden": ([".*"], [], ["a/.hidden"]),
-    "a script": (["qsub.*"], [], []),
+    "no script, but what Grid Engine makes of it": (["qsub.*"], [], ["b/qsub.0.o77"]),
     "a question mark": (["?.dat"], [], ["a/x.dat", "a/new/y.dat"]),
     "absolute": (["/a/OUTCAR"], [], []),
     "above": (["../*"], [], []),
-    "a folder apart": ([], ["a", "bin"], ["b/INCAR", "top", "-c/slurm-7.out"]),
+    "a folder apart": ([], ["a", "bin"], ["b/INCAR", "top", "-c/slurm-7.out", "b/qsub.0.o77"]),
     "a folder apart that is named": (["made", "top"], ["bin"], ["top"]),
     "a folder further in is not apart": (["y.dat"], ["new"], ["a/new/y.dat"]),
 }

@@ -23,6 +23,7 @@ from trees import job, make
 from jobauto.batches import outputs, receiving
 from jobauto.batches.contents import of_run
 from jobauto.batches.outputs import Damaged
+from jobauto.batches.packing import pack
 from jobauto.batches.receiving import Received, receive, received
 from jobauto.batches.running import place_common
 from jobauto.batches.unpacking import unpack
@@ -632,7 +633,7 @@ def common(world: World) -> dict[str, str]:
     contents = of_run(world.run.folder)
     assert contents
     place_common(world.run, world.host, contents)
-    return {path: (world.there / path).read_text() for _, path in contents.linked()}
+    return {path: (world.there / path).read_text() for _, path in contents.sent_once()}
 
 
 COMMON = {f"{folder}/POTCAR": "potential" for folder in "ab"}
@@ -642,17 +643,41 @@ def store_of(world: World) -> Path:
     return next((world.there.parent.parent / ".common").glob("*/POTCAR"))
 
 
-def test_common_files_are_sent_once_and_linked(world: World) -> None:
+def test_small_common_files_are_sent_once_and_each_job_may_write_into_its_own(
+    world: World,
+) -> None:
     assert common(world) == COMMON
     assert len(world.host.pushed) == 1
     store = store_of(world)
-    assert store.stat().st_nlink == 3
-    assert store.stat().st_mode & 0o777 == 0o444
+    for folder in "ab":
+        copy = (world.there / folder / "POTCAR").stat()
+        assert (copy.st_nlink, copy.st_mode & 0o777) == (1, 0o644)
     before = snapshot(world.there.parent.parent)
     assert common(world) == COMMON
     assert len(world.host.pushed) == 1
     assert snapshot(world.there.parent.parent) == before
-    assert store.stat().st_nlink == 3
+    assert store.read_text() == "potential"
+
+
+def test_programs_and_large_files_are_links_that_nobody_may_write_into(tmp_path: Path) -> None:
+    tree = {f"{folder}/{name}": name for folder in "ab" for name in ("small", "program")}
+    make(tmp_path / "L/init", {**tree, "a/qsub.0": job("true"), "b/qsub.0": job("true")})
+    for folder in "ab":
+        (tmp_path / "L/init" / folder / "program").chmod(0o755)
+        (tmp_path / "L/init" / folder / "large").write_bytes(bytes(1 << 20))
+    contents = pack(tmp_path / "L/init", tmp_path / "a.zip", DATE, "tests", (), ())
+    assert (
+        unpack(tmp_path / "a.zip", tmp_path / "here/x/init", tmp_path / "here/.common") == contents
+    )
+    there = tmp_path / "there/x" / DATE
+    for folder in "ab":
+        (there / folder).mkdir(parents=True)
+    host = Host()
+    place_common(Run(tmp_path / "here/x" / DATE, "x", {}, rdir=str(there)), host, contents)
+    for folder in "ab":
+        found = {file.name: file.stat() for file in (there / folder).iterdir()}
+        modes = {name: (status.st_nlink, status.st_mode & 0o777) for name, status in found.items()}
+        assert modes == {"small": (1, 0o644), "program": (3, 0o555), "large": (3, 0o444)}
 
 
 def test_a_common_file_that_is_spoilt_or_missing_there_is_sent_again(world: World) -> None:
@@ -702,7 +727,8 @@ def test_what_can_be_linked_only_in_part_is_copied(tmp_path: Path) -> None:
     host = LocalHost(Runner({**os.environ, "PATH": path}), mirrored=True)
     sums = {f: outputs.sha256(folder / "store" / f) for f in ("1/one", "2/two")}
     sets = [(tuple(sums), ["a"])]
-    assert host.ask(PlaceFiles(str(folder / "run"), str(folder / "store"), sums, sets)) == []
+    ask = PlaceFiles(str(folder / "run"), str(folder / "store"), sums, sets, links=set(sums))
+    assert host.ask(ask) == []
     assert (folder / "run/a/one").read_text() == "1"
     assert (folder / "run/a/two").read_text() == "2"
 
@@ -737,6 +763,14 @@ def test_odd_names_of_common_files(tmp_path: Path) -> None:
         **dict.fromkeys(names, "folder"),
         **{f"{folder}/{name}": name.encode() for folder in names for name in names},
     }
+
+
+def test_links_of_jobs_are_left_out_and_counted(world: World) -> None:
+    (world.there / "a/latest").symlink_to("OUT")
+    (world.there / "b/out").symlink_to("/etc")
+    found = world.receive()
+    assert (found.links, found.removed) == (2, True)
+    assert world.here() == MADE
 
 
 def test_a_file_that_was_sent_comes_home_if_a_job_changed_it(world: World) -> None:

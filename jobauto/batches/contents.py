@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -16,8 +17,11 @@ from jobauto.quoting import shown
 from jobauto.remote.packing import MEMBER
 from jobauto.tree import OWN_FILES
 
-#: sha256 of a content, and `x` behind it if the file is executable
-KEY = r"[0-9a-f]{64}x?"
+#: sha256 of a content, and behind it `x` if the file is executable, or `r` if it is large: what has
+#: such a letter is a link in each job folder, and read-only; anything else is a copy there
+KEY = r"[0-9a-f]{64}[xr]?"
+# scripts, markers and such; not the qsub.0.o77 of Grid Engine, which is output
+_OURS = re.compile(r"qsub\.((dependency|finished|held|resources|inputs|outputs)\.)?[^.]+")
 
 
 def _printable(text: str) -> str:
@@ -57,9 +61,9 @@ class Contents(BaseModel):
     own: tuple[str, ...] = Field((), strict=False)
     folders: tuple[str, ...] = Field((), strict=False)
 
-    def linked(self) -> Iterator[tuple[str, str]]:
-        """Key and path of what is sent once and linked on the remote: all common files but those
-        that the monitor reads or fills."""
+    def sent_once(self) -> Iterator[tuple[str, str]]:
+        """Key and path of what is sent once and put in place on the remote: all common files but
+        those that the monitor reads or fills."""
         for key, paths in self.common.items():
             for path in paths:
                 if not posixpath.basename(path).startswith("qsub."):
@@ -68,7 +72,7 @@ class Contents(BaseModel):
     def sets(self) -> list[tuple[tuple[str, ...], list[str]]]:
         """Files of the store that belong together, and the folders which get them."""
         by_folder = defaultdict[str, list[str]](list)
-        for key, path in self.linked():
+        for key, path in self.sent_once():
             folder, name = posixpath.split(path)
             by_folder[folder].append(stored(key, name))
         found = defaultdict[tuple[str, ...], list[str]](list)
@@ -86,11 +90,16 @@ class Contents(BaseModel):
 
     def _is_output(self, path: str) -> bool:
         pure = PurePosixPath(path)
-        if pure.name.startswith("qsub.") or pure.parts[0] in self.apart:
+        if _OURS.fullmatch(pure.name) or pure.parts[0] in self.apart:
             return False
         if path in (MEMBER, *OWN_FILES):  # those are there where jobs ran in the folder itself
             return False
         return not self.outputs or any(pure.match(pattern) for pattern in self.outputs)
+
+
+def linked(key: str) -> bool:
+    """Whether a content is linked into job folders, not copied."""
+    return len(key) > 64
 
 
 def stored(key: str, name: str) -> str:

@@ -21,6 +21,7 @@ from jobauto.remote.packing import MEMBER
 
 TREE, COMMON = "tree", "common"
 _CHUNK = 1 << 20
+LARGE = 1 << 20  # bytes: from here on a common file is no copy in each job folder
 
 
 def pack(
@@ -100,7 +101,8 @@ def _check_name(path: str, where: Path) -> None:
 def _key(file: Path) -> str:
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return digest + ("x" if os.stat(file).st_mode & 0o100 else "")
+    state = os.stat(file)
+    return digest + ("x" if state.st_mode & 0o100 else "r" if state.st_size >= LARGE else "")
 
 
 def _write(target: Path, contents: Contents, found: dict[str, Path]) -> None:

@@ -37,7 +37,7 @@ TRIES = 3  # a job that still writes makes what was packed old
 class Received:
     """What is here of a run: where, how much, of which archive; whether the remote's folder is
     removed, or else why it was kept (empty: it is being removed). `odd`: files left there, for
-    control characters in their names.
+    control characters in their names; `links`: symbolic links, which are not brought.
     """
 
     place: str
@@ -46,6 +46,7 @@ class Received:
     files: int
     size: int
     odd: int = 0
+    links: int = 0
     removed: bool = False
     kept: str = ""
 
@@ -149,9 +150,8 @@ def _bring(
     size = sum(wanted.values())
     where, date = str(place.resolve()), clock.date()
     log.info("received %d files in %s", len(wanted), where)
-    return _note(
-        run, Received(where, date, packed.sha256, len(wanted), size, listing.odd, kept=keep)
-    )
+    found = Received(where, date, packed.sha256, len(wanted), size, listing.odd, listing.links)
+    return _note(run, replace(found, kept=keep))
 
 
 def _fetch(run: Run, host: Host, packed: Packed, archive: Path) -> None:

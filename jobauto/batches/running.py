@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from jobauto.batches.contents import Contents, of_run, stored
+from jobauto.batches.contents import Contents, linked, of_run, stored
 from jobauto.batches.receiving import receive, received
 from jobauto.batches.sending import STORE
 from jobauto.errors import CouldNotAsk, UserError
@@ -60,14 +60,15 @@ def place_of(run: Run, receive_path: Path) -> Path:
 
 def place_common(run: Run, host: Host, contents: Contents) -> None:
     """Give the job folders on the remote what they share. What is there already is not sent."""
-    sums = {stored(key, PurePosixPath(path).name): key[:64] for key, path in contents.linked()}
+    sums = {stored(key, PurePosixPath(path).name): key[:64] for key, path in contents.sent_once()}
     if not sums:
         return
     store = str(PurePosixPath(run.rdir).parent.parent / STORE)
-    lacking = host.ask(PlaceFiles(run.rdir, store, sums, contents.sets()))
+    links = frozenset(file for file in sums if linked(file.partition("/")[0]))
+    lacking = host.ask(PlaceFiles(run.rdir, store, sums, contents.sets(), links))
     if lacking and host.mirrored:
         folders = sorted({file.partition("/")[0] for file in lacking})
         host.push(run.folder.parent.parent / STORE, store, folders)
-        lacking = host.ask(PlaceFiles(run.rdir, store, sums, contents.sets()))
+        lacking = host.ask(PlaceFiles(run.rdir, store, sums, contents.sets(), links))
     if lacking:
         raise CouldNotAsk(f"common files do not arrive: {shown(lacking[0])} ...")

@@ -118,7 +118,7 @@ class Sizes:
 def sizes(batch: Batch) -> Sizes:
     """What is going to be sent."""
     with unpacking.opened(batch.file) as (found, contents):
-        linked = {path for _, path in contents.linked()}
+        linked = {path for _, path in contents.sent_once()}
         own = [found.getinfo(f"{TREE}/{path}").file_size for path in contents.own]
         shared = list[int]()
         for key, paths in contents.common.items():

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from jobauto.batches.contents import KEY, Contents, parse, stored
+from jobauto.batches.contents import KEY, Contents, linked, parse, stored
 from jobauto.batches.packing import COMMON, TREE
 from jobauto.errors import UserError
 from jobauto.quoting import shown
@@ -139,7 +139,7 @@ def unpack(file: Path, init: Path, store: Path) -> Contents:
 
 
 def _stored(contents: Contents) -> Iterator[tuple[str, str]]:
-    for key, path in contents.linked():
+    for key, path in contents.sent_once():
         yield stored(key, PurePosixPath(path).name), f"{COMMON}/{key}"
 
 
@@ -147,11 +147,11 @@ def _build(found: zipfile.ZipFile, contents: Contents, built: Path) -> None:
     for path in contents.own:
         info = found.getinfo(f"{TREE}/{path}")
         _extract(found, info, built / path, 0o755 if info.external_attr >> 16 & 0o100 else 0o644)
-    linked = {path for _, path in contents.linked()}
-    for path in linked:
+    once = {path for _, path in contents.sent_once()}
+    for path in once:
         (built / path).parent.mkdir(parents=True, exist_ok=True)
     for key, paths in contents.common.items():
-        copies = [built / path for path in paths if path not in linked]
+        copies = [built / path for path in paths if path not in once]
         for first in copies[:1]:
             mode = 0o755 if key.endswith("x") else 0o644
             _extract(found, found.getinfo(f"{COMMON}/{key}"), first, mode)
@@ -178,7 +178,8 @@ def _extract(found: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, mode: 
 
 def _extract_common(found: zipfile.ZipFile, member: str, target: Path) -> None:
     key = target.parent.name
-    mode = 0o555 if key.endswith("x") else 0o444  # shared by jobs, so none may write into it
+    # what is linked is shared by jobs, so none may write into it
+    mode = 0o555 if key.endswith("x") else 0o444 if linked(key) else 0o644
     if _extract(found, found.getinfo(member), target, mode) != key[:64]:
         raise zipfile.BadZipFile(f"{member} is not what its name says")
 

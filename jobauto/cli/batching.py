@@ -232,7 +232,8 @@ def _say_received(here: Received, console: Console) -> None:
     what = f"received: {here.files} files, {decimal(here.size)}, in {place} ({here.date})"
     kept = f"kept on the remote: {here.kept}" if here.kept else "not yet removed on the remote"
     then = "removed on the remote" if here.removed else kept
-    console.print(escape(f"{what}; {then}"))
+    left = f"; {here.links} symbolic link(s) were left out" if here.links else ""
+    console.print(escape(f"{what}; {then}{left}"))
 
 
 def analyse(arguments: argparse.Namespace, console: Console) -> int:

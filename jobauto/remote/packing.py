@@ -24,6 +24,7 @@ MINUTE, DAY = 60.0, 24 * 3600.0
 _LINE = re.compile(r"-\S+ +\d+ +\d+ +\d+ +(\d+) [^/]*? \./(.+)")
 _SUM = re.compile(r"([0-9a-f]{64}) +(\d+)")
 _FILES = "find . -path ./.jobauto -prune -o -type f"
+_LINKS = "find . -path ./.jobauto -prune -o -type l"
 _ODD = "-path '*[[:cntrl:]]*'"
 _WRITTEN, _LS = f"-newer {MEMBER}", "-exec ls -lnd {} +"
 _LISTED, _STATE = ".jobauto/listed", ".jobauto/state"
@@ -50,13 +51,14 @@ class Packed:
 @dataclass(frozen=True, slots=True)
 class Listing:
     """The files of a run with their sizes in bytes, those that are newer than the batch was when
-    it was sent, how many have control characters in their names, and the archive that is there
-    already if nothing was written since it was begun.
+    it was sent, how many have control characters in their names, how many symbolic links there
+    are, and the archive that is there already if nothing was written since it was begun.
     """
 
     files: dict[str, int]
     written: frozenset[str]
     odd: int
+    links: int
     packed: Packed | None
 
 
@@ -76,6 +78,7 @@ class ListFiles:
         body = (
             f"{_PLAIN}mkdir -p .jobauto && : >{_LISTED} && {_STATES} >{_STATE} || exit 1\n"
             f"echo @odd; ask {quoting.word(f'{_FILES} {_ODD} -exec echo odd {chr(92)};')}\n"
+            f"echo @links; ask {quoting.word(f'{_LINKS} -exec echo link {chr(92)};')}\n"
             f"echo @files; ask {quoting.word(f'{_FILES} ! {_ODD} ! {_WRITTEN} {_LS}')}\n"
             f"echo @written; ask {quoting.word(f'{_FILES} ! {_ODD} {_WRITTEN} {_LS}')}\n"
             f"if {kept}; then echo @packed; ask 'cat {PLACE}/sum'; fi"
@@ -84,10 +87,10 @@ class ListFiles:
 
     def read(self, answer: Answer) -> Listing:
         found = dict[str, dict[str, int]]()
-        odd, packed = 0, None
+        counts, packed = {"odd": 0, "links": 0}, None
         for section in sections(self.frame.body(answer, self.folder)):
-            if section.tag == "odd":
-                odd = len(_whole(section, "list odd names").out)
+            if section.tag in counts:
+                counts[section.tag] = len(_whole(section, "count files").out)
             elif section.tag in ("files", "written"):
                 lines = _whole(section, "list the files").out
                 found[section.tag] = dict(map(_file, lines))
@@ -96,7 +99,7 @@ class ListFiles:
         if len(found) < 2:
             raise CouldNotAsk("the answer holds no list of files")
         written = found["written"]
-        return Listing(found["files"] | written, frozenset(written), odd, packed)
+        return Listing(found["files"] | written, frozenset(written), **counts, packed=packed)
 
 
 def _file(line: str) -> tuple[str, int]:
