@@ -32,7 +32,7 @@ test: $(VENV)/.dev  ## all tests for which there are the parts (see lab)
 trials: $(VENV)/.dev  ## random histories of whole runs (N=100000), or one again (SEED=123)
 	PYTHONPATH=. $(BIN)/python tests/trials.py $(if $(SEED),--seed $(SEED),$(if $(N),--number $(N)))
 
-lab:  ## start a real sshd, Slurm and Grid Engine here, and fake clusters; Chromium (Debian 12, root)
+lab:  ## start a real sshd, Slurm, Grid Engine, PostgreSQL here, and fake clusters; Chromium (Debian 12, root)
 	lab/up
 
 lab-down:  ## stop what lab started

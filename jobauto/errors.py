@@ -6,6 +6,10 @@
     │   ├── NoConnection    no link
     │   │   └── NeedsLogin  a person has to log in, or to decide about a host key
     │   └── CouldNotAsk     the link is there, the answer is not
+    ├── DatabaseError   the shared database cannot be used                   exit 4
+    │   ├── NoDatabase      no link, no answer, no room: nothing is known
+    │   ├── DatabaseRefused it does not let us in, or not do this
+    │   └── WrongVersion    its tables are older or newer than ours, or not there
     └── Interrupted     a person stopped the monitor                         exit 3
 
 An expected error is printed in one line (`where: what` and a line with what to do next);
@@ -69,6 +73,24 @@ class NeedsLogin(NoConnection):
 
 class CouldNotAsk(RemoteError):
     """The remote gave no answer that can be trusted; this proves nothing about any job."""
+
+
+class DatabaseError(JobautoError):
+    """The shared database cannot be used; no message holds a password."""
+
+    exit_code = GAVE_UP
+
+
+class NoDatabase(DatabaseError):
+    """The database gave no answer; what was asked of it may have happened all the same."""
+
+
+class DatabaseRefused(DatabaseError):
+    """The database does not let us in, or does not let us do this."""
+
+
+class WrongVersion(DatabaseError):
+    """The tables are older or newer than this jobauto, or there are none."""
 
 
 class Interrupted(JobautoError):

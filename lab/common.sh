@@ -120,11 +120,11 @@ alive() {
 }
 dead() { ! alive "$1"; }
 
-# stop NAME: ends that process, by force after 10 s; harmless when it is not there.
+# stop NAME [SIGNAL]: ends that process, by force after 10 s; harmless when it is not there.
 stop() {
     if alive "$1"; then
         say "stopping $1"
-        kill "$pid" && { wait_for 10 dead "$1" || kill -9 "$pid"; }
+        kill -s "${2:-TERM}" "$pid" && { wait_for 10 dead "$1" || kill -9 "$pid"; }
     fi
     rm -f "$LAB/pid/$1"
 }

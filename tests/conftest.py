@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import databases
 import places
 import pytest
 from browser import browser
@@ -38,3 +39,12 @@ def lab() -> Iterator[None]:
         places.cannot("the lab is down (as root: make lab)")
     with FileLock(places.LAB / "tests.lock", timeout=3600):
         yield
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """The URL of a fresh database on the lab's PostgreSQL, which other sessions may use as well."""
+    if not databases.postgresql_is_up():
+        places.cannot("the lab's PostgreSQL is down (as root: make lab)")
+    with databases.fresh() as url:
+        yield url

@@ -3,7 +3,10 @@
 import subprocess
 from pathlib import Path
 
+import databases
+import psycopg
 import pytest
+from psycopg import sql
 
 LAB = Path(__file__).parent.parent / "lab"
 SCRIPTS = sorted(path for path in LAB.iterdir() if path.is_file())
@@ -30,3 +33,44 @@ def test_an_odd_state_folder_is_refused(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "JOBAUTO_LAB must be an absolute path" in done.stderr
+
+
+def plain(url: str) -> str:
+    return url.replace("+psycopg", "")
+
+
+def test_a_test_has_a_database_to_itself(postgresql: str) -> None:
+    with psycopg.connect(plain(postgresql)) as connection:
+        connection.execute("CREATE TABLE t ()")
+        found = connection.execute("SELECT current_user = current_database()").fetchone()
+    assert found == (True,)
+
+
+def test_nothing_is_left_of_a_database(postgresql: str) -> None:
+    with databases.fresh() as url:
+        name = url.rpartition("/")[2]
+        left = psycopg.connect(plain(url))  # a client that does not leave
+    assert (
+        databases.as_superuser(
+            sql.SQL(
+                "SELECT FROM pg_roles WHERE rolname = {0} UNION ALL "
+                "SELECT FROM pg_database WHERE datname = {0}"
+            ).format(sql.Literal(name))
+        )
+        == []
+    )
+    left.close()
+
+
+def test_the_lab_lets_nobody_in_without_a_password(postgresql: str) -> None:
+    user, _, rest = plain(postgresql).removeprefix("postgresql://").partition(":")
+    _, _, place = rest.partition("@")
+    for who in ("postgres", user):
+        for password in ("", ":wrong"):
+            with pytest.raises(psycopg.OperationalError, match="password"):
+                psycopg.connect(f"postgresql://{who}{password}@{place}")
+
+
+def test_the_lab_listens_on_loopback_only(postgresql: str) -> None:
+    rows = databases.as_superuser(sql.SQL("SELECT current_setting('listen_addresses')"))
+    assert rows == [("127.0.0.1",)]

@@ -23,6 +23,7 @@ ORDER = [
     "model",
     "placeholders",
     "clock",
+    "claims",
     "resources",
     "services",
     "schedulers",

@@ -1,0 +1,44 @@
+"""What monitors and the database tell one another about claims."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who takes jobs: a person, the site where they run, and the one run that does it."""
+
+    person: str
+    site: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A job that is ours as long as nobody has another token for it."""
+
+    name: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A job that is not ours any more, so nothing was changed: its state, and whose it is.
+
+    `person` is empty if it is free; all is empty if the task knows no such job.
+    """
+
+    name: str
+    state: str = ""
+    person: str = ""
+    site: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """A job that the database says is ours, without a verdict."""
+
+    held: Held
+    state: str
+    jobid: str

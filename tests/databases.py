@@ -1,0 +1,68 @@
+"""The PostgreSQL that `make lab` starts: a fresh database and a role of its own for each test."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from places import LAB
+from psycopg import sql
+
+SOCKET = LAB / "postgresql" / "socket"
+SETTINGS = LAB / "postgresql" / "data" / "postgresql.conf"
+
+
+def port() -> int:
+    """Where the lab's server listens on 127.0.0.1; OSError if the lab has none."""
+    found = re.search(r"^port = (\d+)$", SETTINGS.read_text(), re.MULTILINE)
+    assert found, f"{SETTINGS} names no port"
+    return int(found[1])
+
+
+def postgresql_is_up() -> bool:
+    """Whether root may enter the lab's server."""
+    if os.geteuid() != 0 or not SETTINGS.is_file():
+        return False
+    return Path(SOCKET, f".s.PGSQL.{port()}").is_socket() and _answers()
+
+
+def _answers() -> bool:
+    try:
+        as_superuser(sql.SQL("SELECT 1"))
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def as_superuser(*statements: sql.Composable, database: str = "postgres") -> list[Any]:
+    """Run each by itself; the rows of the last one, if it has any."""
+    with psycopg.connect(
+        host=str(SOCKET), port=port(), user="postgres", dbname=database, autocommit=True
+    ) as connection:
+        for statement in statements:
+            cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def fresh() -> Iterator[str]:
+    """The URL of a new, empty database, whose owner is a new role; both are gone in the end."""
+    name, password = f"t_{secrets.token_hex(6)}", secrets.token_hex(12)
+    role = sql.Identifier(name)
+    as_superuser(
+        sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password)),
+        sql.SQL("CREATE DATABASE {} OWNER {}").format(role, role),
+    )
+    try:
+        yield f"postgresql+psycopg://{name}:{password}@127.0.0.1:{port()}/{name}"
+    finally:
+        as_superuser(
+            sql.SQL("DROP DATABASE {} WITH (FORCE)").format(role),
+            sql.SQL("DROP ROLE {}").format(role),
+        )

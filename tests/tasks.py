@@ -1,0 +1,32 @@
+"""Shared tasks for tests: who works on them, and a clock that passes only when told to."""
+
+from __future__ import annotations
+
+from jobauto.claims import Database, Holder, Task
+
+LEASE = 100.0
+ANN = Holder("ann", "cluster-a", "run-1")
+BOB = Holder("bob", "cluster-b", "run-2")
+
+
+class Time:
+    """Seconds since 1970, as passed to a database."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def names(number: int, start: int = 0) -> list[str]:
+    """Names of jobs in the order in which they are registered."""
+    return [f"m{n:07}/qsub.0" for n in range(start, start + number)]
+
+
+def task(database: Database, holder: Holder = ANN, jobs: int = 0, name: str = "T") -> Task:
+    """A task for one holder; with `jobs` it has as many."""
+    made = Task(database, name, holder, LEASE)
+    if jobs:
+        made.register([(job, "") for job in names(jobs)])
+    return made
