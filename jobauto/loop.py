@@ -134,7 +134,9 @@ def loop(
 def what_is_wrong(monitor: Monitor, link: Link) -> list[Condition]:
     """All that keeps the run from going on as it should."""
     limits = monitor.limits.conditions(monitor.clock.now())
-    return link.conditions() + monitor.run.conditions() + limits
+    shared = monitor.submitting.shared
+    others = shared.conditions() if shared else []
+    return link.conditions() + others + monitor.run.conditions() + limits
 
 
 def _wait(monitor: Monitor, link: Link, wait: float, pause: Callable[[float], None]) -> None:

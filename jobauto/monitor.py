@@ -4,6 +4,7 @@ notice    what a person changed in the run folder, and what they ordered
 begin     once: send what was never sent, find out what is done already
 observe   one remote command: the queue, the awaited files, what doubt needs
 decide    judge every job in flight; what became ready goes to the end of quelist
+share     with --task: what others have done, and what we did
 record    quelist, qsub.now
 submit    one remote command for as many as --maxqsub allows, and record again
 fetch     one rsync of markers and results of what ended
@@ -104,6 +105,7 @@ class Monitor:
             self.begin()
         self.seen = self.observe()
         self.decide(self.seen)
+        self.share()
         self.obeying.end_killed()
         self.record()
         if self.submitting.submit(self.seen, self.guard):
@@ -126,6 +128,12 @@ class Monitor:
             if name in self.graph.needs:
                 self.graph.set_needs(name, self.graph.needs[name])
         self.begun = self.begun and not edited
+
+    def share(self) -> None:
+        """Tell others what became of our jobs, and take over what they have done."""
+        if self.submitting.shared:
+            for name in self.submitting.shared.reconcile(self.graph.jobs):
+                self.queue(self.graph.arrived(self.graph.jobs[name].marker))
 
     def begin(self) -> None:
         """Send the tree if it was never sent whole, and sort out what is done and what is ready."""
@@ -268,6 +276,8 @@ class Monitor:
     def over(self) -> bool:
         """Nothing is in the queue, nothing may start, and nothing awaited has appeared."""
         if self.ledger.in_flight() or self.ledger.lingering or self.submitting.ready():
+            return False
+        if self.submitting.shared and not self.submitting.shared.settled():
             return False
         awaited = self.graph.watched()
         if not awaited <= self.seen.there | self.seen.missing:

@@ -127,6 +127,17 @@ class Settings(BaseSettings):
         description="run this command of sh when the run ends or needs you; it finds what and why "
         "in JOBAUTO_EVENT, JOBAUTO_TITLE, JOBAUTO_TEXT, JOBAUTO_RUN, JOBAUTO_COUNTS",
     )
+    task: str | None = Field(
+        None, min_length=1, description="share the jobs with all who run this task (see --db)"
+    )
+    db: str | None = Field(
+        None,
+        description="database of the task: postgresql://me@host/name (password in ~/.pgpass); "
+        "default: a file of SQLite in your own folder",
+    )
+    site: str | None = Field(
+        None, description="how the task calls your cluster (default: its host)"
+    )
     dry_run: bool = Field(False, description="show what would be sent and submitted; send nothing")
     once: bool = Field(False, description="look and submit once, then end (for cron)")
 
@@ -150,6 +161,13 @@ class Settings(BaseSettings):
         if text is not None and info.field_name:
             resources.KEYS[info.field_name](text)
         return text
+
+    @field_validator("db")
+    @classmethod
+    def _no_password(cls, url: str | None) -> str | None:
+        if url is not None and re.match(r"[^/]*//[^/@]*:[^/]*@", url):
+            raise ValueError("no password belongs here: put it into ~/.pgpass or PGPASSWORD")
+        return url
 
     @field_validator("cores", mode="before")
     @classmethod
@@ -279,7 +297,7 @@ def refused(error: ValidationError) -> tuple[str, str]:
     """The field of the first value that is wrong, and what is wrong with it."""
     first = error.errors()[0]
     name = str(first["loc"][0])
-    was = "" if name in SECRET else f" (it was {first['input']!r})"
+    was = "" if name in SECRET | {"db"} else f" (it was {first['input']!r})"
     return name, f"{option(name)}: {first['msg']}{was}"
 
 

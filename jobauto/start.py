@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobauto import lock, registry, run, settings
 from jobauto.clock import Clock
@@ -21,6 +22,9 @@ from jobauto.remote import probe
 from jobauto.run import Run
 from jobauto.schedulers import DIALECTS
 from jobauto.settings import Settings
+
+if TYPE_CHECKING:
+    from jobauto.sharing import Sharing
 
 log = logging.getLogger("jobauto")
 
@@ -152,11 +156,23 @@ def prepare(of: Run, chosen: Settings, host: Host, clock: Clock) -> Monitor:
         clock,
         chosen.interval,
     )
+    if chosen.task:
+        monitor.submitting.shared = _shared(of, chosen, ledger, clock)
     if not known:
         ledger.unlisted |= graph.jobs.keys()
     if first_time:
         monitor.take_as_done(found.markers)
     return monitor
+
+
+def _shared(of: Run, chosen: Settings, ledger: Ledger, clock: Clock) -> Sharing:
+    """Our part in the task that the settings name. DatabaseError, so that nothing runs unshared."""
+    # an import that takes a moment, of an extra
+    from jobauto.sharing import joined
+
+    site = chosen.site or of.remote_host or socket.gethostname()
+    url = chosen.db or f"sqlite:///{registry.folder() / 'tasks.db'}"
+    return joined(url, str(chosen.task), site, of.id, ledger, clock)
 
 
 def _settled(ledger: Ledger, name: str) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from jobauto import quoting
 from jobauto.asking import Asking
 from jobauto.clock import Clock
+from jobauto.conditions import Condition
 from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.host import Host
@@ -22,6 +24,25 @@ from jobauto.run import Run
 from jobauto.schedulers import Dialect
 
 log = logging.getLogger("jobauto")
+
+
+class Shared(Protocol):
+    """A task that others work on, too; see jobauto.sharing."""
+
+    def reconcile(self, known: Iterable[str]) -> list[str]:
+        """Tell what became of ours of the `known` jobs; those that others have done."""
+
+    def settled(self) -> bool:
+        """Others know what became of all our jobs."""
+
+    def conditions(self) -> list[Condition]:
+        """What keeps us from claiming jobs."""
+
+    def take(self, ready: Sequence[str], room: int) -> list[str]:
+        """Up to `room` of these that nobody else does."""
+
+    def hand_in(self, names: Sequence[str]) -> set[str]:
+        """Which of these are still ours alone, now that they are handed in."""
 
 
 @dataclass(slots=True)
@@ -38,6 +59,7 @@ class Submitting:
     asking: Asking
     clock: Clock
     unclaimed: set[str] = field(default_factory=set)
+    shared: Shared | None = None
 
     def submit(self, seen: Seen, guard: Callable[[], None]) -> bool:
         """Hand in as many as there is room for, in the order of quelist; False if none.
@@ -52,12 +74,26 @@ class Submitting:
         self.noticing.push_changed(self.host)
         for name in names:
             self._forget_marker(name)
-        attempts = self.ledger.intend(names, self.clock.date())
+        attempts = self._allowed(self.ledger.intend(names, self.clock.date()))
+        if not attempts:
+            return True  # the intents are to be written all the same
         options = {attempt.token: asked[attempt.job.name] for attempt in attempts}
         claims = self.host.ask(Submit(self.dialect, self.run.rdir, attempts, options))
-        self.unclaimed.clear()
+        self.unclaimed.difference_update(attempt.job.name for attempt in attempts)
         self._take_answers(attempts, claims)
         return True
+
+    def _allowed(self, attempts: list[Attempt]) -> list[Attempt]:
+        """Those attempts that nobody else makes; the others wait for another tick."""
+        if self.shared is None:
+            return attempts
+        ours = self.shared.hand_in([attempt.job.name for attempt in attempts])
+        for name in (attempt.job.name for attempt in attempts if attempt.job.name not in ours):
+            if self.shared.conditions() or name in self.unclaimed:
+                self.unclaimed.add(name)
+            else:  # somebody else has it by now, and ours was never sent
+                self.ledger.settle(name, "putback", self.clock.date(), "taken-by-others")
+        return [attempt for attempt in attempts if attempt.job.name in ours]
 
     def _take_answers(self, attempts: list[Attempt], claims: dict[str, Claim]) -> None:
         pairs = []
@@ -102,7 +138,10 @@ class Submitting:
         if self.limits.errors.paused(self.clock.now()):
             return names
         pending = sum(_pending(entry, seen) for entry in flying)
-        return names + self.ready()[: self.limits.room(len(flying), pending)]
+        room = self.limits.room(len(flying), pending)
+        return names + (
+            self.shared.take(self.ready(), room) if self.shared else self.ready()[:room]
+        )
 
     def ready(self) -> list[str]:
         """Queued jobs that may start now, in the order of quelist."""

@@ -37,6 +37,7 @@ ORDER = [
     "tree",
     "ledger",
     "conditions",
+    "sharing",
     "limits",
     "strange",
     "orders",

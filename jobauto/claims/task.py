@@ -138,6 +138,17 @@ class Task:
             rows = connection.execute(which).all()
         return [Mine(Held(names.read(r.name), r.token), r.state, r.jobid) for r in rows]
 
+    def look(self, wanted: Sequence[str]) -> dict[str, Lost]:
+        """Who has these jobs, and their states; those that the task knows."""
+        if not wanted:
+            return {}
+        given = dialects.rows(self.database.dialect, name=[names.stored(n) for n in wanted])
+        which = select(job.c.name, job.c.state, job.c.person, job.c.site)
+        which = which.join_from(job, given, job.c.name == given.c.name)
+        with self.database.transaction(writes=False) as connection:
+            rows = connection.execute(which.where(in_task(self.name))).all()
+        return {n: Lost(n, r.state, r.person, r.site) for r in rows for n in [names.read(r.name)]}
+
     def release(self, person: str, wanted: Sequence[str]) -> list[str]:
         """Free jobs that `person` holds or that were unsure for them; the names of those.
 

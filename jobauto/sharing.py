@@ -1,0 +1,181 @@
+"""A run that shares its jobs with others: each is claimed in a database before it is handed in.
+
+The run folder stays the truth about what we submitted; the database says who may. A tick brings
+the two together (`reconcile`), whatever was cut off in between: nothing is kept in memory alone.
+While the database cannot be asked nothing new is claimed, and what runs is followed as always.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobauto.claims import Database, Held, Holder, Lost, Mine, Task
+from jobauto.claims.tables import CLAIMED, FAILED, FREE, KILLED, SUBMITTED
+from jobauto.clock import Clock, growing
+from jobauto.conditions import Condition
+from jobauto.errors import DatabaseError
+from jobauto.ledger import Entry, Ledger
+from jobauto.ledger.quelist import Word
+from jobauto.model import State, stamp
+from jobauto.quoting import shown, slug
+
+log = logging.getLogger("jobauto")
+
+BACK_OFF = (2.0, 60.0)  # seconds, while the database does not answer
+_DONE = ("finished", "skipped")
+
+
+@dataclass(slots=True)
+class Sharing:
+    """Our part in a shared task. `held`: the jobs that are ours, with the tokens that say so."""
+
+    task: Task
+    ledger: Ledger
+    clock: Clock
+    held: dict[str, Held] = field(default_factory=dict)
+    trouble: Condition | None = None
+    _registered: set[str] = field(default_factory=set)
+    _failures: int = 0
+    _until: float = 0.0
+
+    def reconcile(self, known: Iterable[str]) -> list[str]:
+        """Tell the database what became of our jobs, and learn what others did of the `known` ones;
+        the names of those that others have done."""
+        if self.clock.elapsed() < self._until:
+            return []
+        try:
+            self._register(known)
+            self._tell(self.task.mine())
+            self.task.renew()
+            found = self._learn()
+        except DatabaseError as error:
+            self._failed(error)
+            return []
+        if self.trouble:
+            log.info("the database answers again (no answer since %s)", self.trouble.since)
+        self.trouble, self._failures = None, 0
+        return found
+
+    def take(self, ready: Sequence[str], room: int) -> list[str]:
+        """Claim up to `room` of the jobs that may start; the names of those that are ours now."""
+        if self.trouble or room <= 0 or not ready:
+            return []
+        try:
+            taken = self.task.take(room, ready)
+        except DatabaseError as error:
+            self._failed(error)
+            return []
+        self.held |= {one.name: one for one in taken}
+        return [one.name for one in taken]
+
+    def hand_in(self, names: Sequence[str]) -> set[str]:
+        """Say that these are handed in now; which of them may be. None while nobody answers."""
+        ours = [self.held[name] for name in names if name in self.held]
+        if self.trouble:
+            return set()
+        try:
+            lost = self.task.submitting(ours)
+        except DatabaseError as error:
+            self._failed(error)
+            return set()
+        self._say_lost(lost)
+        return {one.name for one in ours} - {one.name for one in lost}
+
+    def settled(self) -> bool:
+        """The database knows what became of all our jobs."""
+        return not self.trouble and not self.held
+
+    def conditions(self) -> list[Condition]:
+        """That the database does not answer, if so."""
+        return [self.trouble] if self.trouble else []
+
+    def _register(self, known: Iterable[str]) -> None:
+        new = set(known) - self._registered
+        if new:
+            self.task.register([(name, name.partition("/")[0]) for name in new])
+            self._registered |= new
+            self._tell_done(new)
+
+    def _tell_done(self, names: set[str]) -> None:
+        """What was done here before, so that nobody does it again."""
+        done = [n for n in names if (e := self.ledger.entries.get(n)) and e.state.done]
+        free = [name for name, other in self.task.look(done).items() if other.state == FREE]
+        self.task.ended(self.task.take(len(free), free), "skipped")
+
+    def _tell(self, mine: Sequence[Mine]) -> None:
+        ended, back = defaultdict[str, list[Held]](list), list[Held]()
+        begun, jobids = list[Held](), dict[Held, str]()
+        for one in mine:
+            entry = self.ledger.entries.get(one.held.name)
+            if entry is None or (entry.state is State.READY and one.state != SUBMITTED):
+                back.append(one.held)  # never handed in, or certainly not taken
+            elif entry.open:
+                if entry.jobid and one.jobid != entry.jobid:
+                    begun += [one.held] if one.state == CLAIMED else []
+                    jobids[one.held] = entry.jobid
+            else:
+                ended[_verdict(entry)].append(one.held)
+        lost = self.task.give_back(back) + self.task.submitting(begun)
+        lost += self.task.submitted(jobids)
+        for verdict, some in ended.items():
+            lost += self.task.ended(some, verdict)
+        self._say_lost(lost)
+        gone = {*back, *(held for some in ended.values() for held in some)}
+        self.held = {one.held.name: one.held for one in mine if one.held not in gone}
+
+    def _learn(self) -> list[str]:
+        """Verdicts of others on jobs that may start here."""
+        waiting = [name for name in self.ledger.ready() if name not in self.held]
+        done, again = [], []
+        for name, other in self.task.look(waiting).items():
+            who = slug(f"by-{other.person}-at-{other.site}")
+            entry = self.ledger.entries[name]
+            if other.state in _DONE:
+                self.ledger.say(name, Word("skipped", self.clock.date(), who))
+                done.append(name)
+            elif other.state in (FAILED, KILLED) and _wanted_again(entry):
+                again.append(name)
+            elif other.state in (FAILED, KILLED):
+                self.ledger.say(name, Word(other.state, self.clock.date(), who))
+        self.task.again(again)
+        return done
+
+    def _say_lost(self, lost: Sequence[Lost]) -> None:
+        for one in lost:
+            whose = f"{one.person} at {one.site}" if one.person else "nobody"
+            log.warning("%s is not ours any more: %s has it", shown(one.name), shown(whose))
+            self.held.pop(one.name, None)
+
+    def _failed(self, error: DatabaseError) -> None:
+        wait = growing(self._failures, *BACK_OFF)
+        self._until = self.clock.elapsed() + wait
+        self._failures += 1
+        since = self.trouble.since if self.trouble else self.clock.date()
+        if not self.trouble:
+            log.warning("no database: %s; nothing new is submitted meanwhile", error)
+        until = stamp(self.clock.now() + wait)
+        self.trouble = Condition("no database", error.what, since, until)
+
+
+def joined(url: str, task: str, site: str, run: str, ledger: Ledger, clock: Clock) -> Sharing:
+    """Our part in a task of a database, which is asked once. DatabaseError, UserError."""
+    database = Database(url)
+    if database.url.database and database.dialect == "sqlite":
+        Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
+    database.prepare()
+    holder = Holder(database.url.username or getpass.getuser(), site, run)
+    return Sharing(Task(database, task, holder), ledger, clock)
+
+
+def _wanted_again(entry: Entry) -> bool:
+    return bool(entry.words) and entry.words[-1].what == "retry"
+
+
+def _verdict(entry: Entry) -> str:
+    """The word for the database; a job that is to run again has failed before."""
+    return entry.state.word if entry.state.final else FAILED

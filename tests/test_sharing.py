@@ -1,0 +1,209 @@
+"""Two people's monitors on one task: each job runs once, whatever is cut off in between."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake import FakeClock, FakeJob
+from test_monitor import CHAIN, World, folders
+
+from jobauto.actions.order import order
+from jobauto.claims import Database, Holder, Task, progress
+from jobauto.errors import NoDatabase
+from jobauto.host import Runner
+from jobauto.loop import Link, what_is_wrong
+from jobauto.monitor import Monitor
+from jobauto.sharing import Sharing
+
+BAD = FakeJob(succeeds=False)
+
+
+class Flaky(Database):
+    """A database whose transactions fail before or after they happened, as `fault` says."""
+
+    fault: Callable[[], str] = staticmethod(lambda: "")
+
+    @contextmanager
+    def transaction(self, writes: bool = True) -> Iterator[Any]:
+        fault = self.fault()
+        if fault == "before":
+            raise NoDatabase("no answer")
+        with super().transaction(writes) as connection:
+            yield connection
+        if fault == "after":
+            raise NoDatabase("no answer")
+
+
+class Person:
+    """A monitor of a run on a cluster of its own, which shares the task T."""
+
+    def __init__(self, folder: Path, name: str, tree: dict[str, str], clock: FakeClock) -> None:
+        self.name = name
+        self.world = World(folder / name, tree)
+        self.world.clock = clock
+        self.world.cluster.clock = clock
+        self.database = Flaky(f"sqlite:///{folder / 'tasks.db'}", clock.now)
+        self.database.prepare()
+        self.monitor = self.begin()
+
+    def begin(self) -> Monitor:
+        """A monitor that knows only what files and database say."""
+        self.monitor = self.world.monitor()
+        holder = Holder(self.name, f"site of {self.name}", self.world.run.id)
+        task = Task(self.database, "T", holder)
+        shared = Sharing(task, self.monitor.ledger, self.world.clock)
+        self.monitor.submitting.shared = shared
+        return self.monitor
+
+    @property
+    def submitted(self) -> list[str]:
+        return self.world.cluster.submitted()
+
+
+Two = Callable[..., tuple[Person, Person]]
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Two:
+    def build(tree: dict[str, str]) -> tuple[Person, Person]:
+        clock = FakeClock()
+        return Person(tmp_path, "ann", tree, clock), Person(tmp_path, "bob", tree, clock)
+
+    return build
+
+
+def together(*people: Person, ticks: int = 300) -> None:
+    """Let all work until all is over."""
+    for _ in range(ticks):
+        for person in people:
+            person.monitor.tick()
+        people[0].world.clock.sleep(10)
+        if all(person.monitor.over() for person in people):
+            return
+    raise AssertionError("it does not end")
+
+
+def test_each_job_is_done_by_one_of_them_and_both_know(two: Two) -> None:
+    ann, bob = two(folders(10))
+    together(ann, bob)
+    done = Counter(ann.submitted + bob.submitted)
+    assert set(done.values()) == {1}
+    assert len(done) == 30
+    assert min(len(ann.submitted), len(bob.submitted)) > 5
+    for person, other in ((ann, bob), (bob, ann)):
+        words = person.world.last_words()
+        assert {name for name, word in words.items() if word == "skipped"} == set(other.submitted)
+        assert {name for name, word in words.items() if word == "finished"} == set(person.submitted)
+    assert {(t.state, t.person): t.jobs for t in progress(ann.database, "T") if not t.dataset} == {}
+    states = Counter(t.state for t in progress(ann.database, "T") for _ in range(t.jobs))
+    assert states == {"finished": 30}
+
+
+def test_nobody_claims_more_than_there_is_room_for(two: Two) -> None:
+    ann, bob = two({f"m{n}/{f}": "" for n in range(20) for f in ("qsub.0", "qsub.dependency.0")})
+    ann.monitor.tick()
+    assert len(ann.submitted) == 4  # --maxqsub
+    claimed = Counter(t.person for t in progress(ann.database, "T") for _ in range(t.jobs))
+    assert claimed == {"ann": 4, "": 16}
+    bob.monitor.tick()
+    assert len(bob.submitted) == 4
+    assert not set(ann.submitted) & set(bob.submitted)
+
+
+def test_what_failed_at_one_of_them_can_be_tried_by_the_other(two: Two) -> None:
+    ann, bob = two({"a/qsub.0": "", "a/qsub.dependency.0": ""})
+    ann.world.cluster.plans["a/qsub.0"] = BAD
+    together(ann, bob)
+    assert ann.world.last_words() == {"a/qsub.0": "failed"}
+    assert "failed@" in bob.world.quelist()[0]
+    assert "by-ann-at-site-of-ann" in bob.world.quelist()[0]
+    assert bob.submitted == []
+    order(bob.world.folder, "retry", ["failed"], bob.world.clock, Runner(), {})
+    bob.begin()
+    together(bob)
+    assert bob.submitted == ["a/qsub.0"]
+    assert bob.world.last_words() == {"a/qsub.0": "finished"}
+
+
+def test_without_the_database_nothing_is_claimed_and_what_runs_is_followed(two: Two) -> None:
+    ann, bob = two(folders(3))
+    ann.monitor.tick()
+    assert len(ann.submitted) == 3
+    ann.database.fault = lambda: "before"
+    for _ in range(10):
+        ann.world.clock.sleep(10)
+        ann.monitor.tick()
+    assert len(ann.submitted) == 3
+    assert Counter(ann.world.last_words().values()) == {"finished": 3, "": 3}
+    (condition,) = what_is_wrong(ann.monitor, Link())
+    assert condition.what == "no database"
+    ann.database.fault = lambda: ""
+    ann.world.clock.sleep(100)
+    together(ann, bob)
+    assert set(Counter(ann.submitted + bob.submitted).values()) == {1}
+    assert what_is_wrong(ann.monitor, Link()) == []
+
+
+def test_what_was_done_before_is_not_done_by_others(two: Two) -> None:
+    ann, bob = two({"a/qsub.0": "", "a/qsub.dependency.0": "", "a/qsub.finished.0": ""})
+    together(ann)
+    together(bob)
+    assert ann.submitted + bob.submitted == []
+
+
+class Died(BaseException):
+    """The monitor's process is gone."""
+
+
+def step(person: Person, dice: random.Random | None) -> None:
+    """A tick, in the middle of which the monitor may die: before or after it asks the cluster."""
+    ask, dies = person.world.host.ask, dice and dice.random() < 0.1
+    after = dice and dice.random() < 0.5
+
+    def dying(request: Any) -> Any:
+        if dies and type(request).__name__ == "Submit":
+            if after:
+                ask(request)
+            raise Died
+        return ask(request)
+
+    person.world.host.ask = dying  # type: ignore[method-assign]
+    try:
+        person.monitor.tick()
+    except Died:
+        person.begin()
+    finally:
+        person.world.host.ask = ask  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_is_cut_off_no_job_runs_twice_and_none_is_lost(two: Two, seed: int) -> None:
+    dice = random.Random(seed)
+    people = two({**folders(4), **{f"b/{n[2:]}": t for n, t in CHAIN.items()}})
+    for person in people:
+        person.database.fault = lambda: dice.choices(["", "before", "after"], [8, 1, 1])[0]
+    away = dict.fromkeys(people, 0)
+    for tick in range(600):
+        for person in people:
+            if tick < 60 and dice.random() < 0.1:
+                person.begin()  # killed, and started again, at once or when its leases are over
+                away[person] = dice.choice([0, 0, 70])
+            away[person] -= 1
+            if away[person] < 0:
+                step(person, dice if tick < 60 else None)
+        people[0].world.clock.sleep(10)
+        if tick == 60:
+            for person in people:
+                person.database.fault = lambda: ""
+        if max(away.values()) < 0 and all(person.monitor.over() for person in people):
+            break
+    done = Counter(name for person in people for name in person.submitted)
+    assert done == dict.fromkeys(people[0].monitor.graph.jobs, 1)
+    for person in people:
+        assert set(person.world.last_words().values()) <= {"finished", "skipped"}
