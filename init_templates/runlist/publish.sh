@@ -13,6 +13,13 @@ whole() { [ -s "$1" ]; }
 
 quit() { code=$1; shift; printf '%s\n' "$*" >&2; exit "$code"; }
 
+# Reads the script that sets the environment, which may set anything but where the program reads and
+# writes.
+environment() {
+  readonly exe run made
+  [ -z "$1" ] || . "$1"
+}
+
 # The SHA-256 of a file, or of what comes in; nothing if it cannot be had.
 checksum() (
   [ $# -eq 0 ] || exec <"$1" || exit 1
@@ -36,6 +43,17 @@ complete() {
   return 1
 }
 
+# Like `complete`, but waits for the checksum of an output that was put there this very moment.
+settled() {
+  until complete; do
+    [ -z "$replace" ] && [ -e "$output" ] || return 1
+    patience=$((patience - 1))
+    [ "$patience" -ge 0 ] ||
+      quit 1 "$output is there, and no checksum beside it fits: remove it, or replace it with -w"
+    sleep 1
+  done
+}
+
 # What the output is made of: complete is then only what was made of just these files.
 made_of() {
   inputs=$(
@@ -52,8 +70,9 @@ made_of() {
 was_there() {
   folder=${output%/*} name=${output##*/}
   mkdir -p "$folder" || quit 1 "cannot make $folder"
+  [ ! -d "$output" ] || quit 1 "$output is a folder"
   found=
-  complete && found=yes
+  settled && found=yes
   forget_earlier_try
   if [ "$found" ] && [ "$inputs" ] && ! grep -qx "# of $inputs" "$output.sha256"; then
     printf 'is there, but of other inputs: %s\n' "$output"
@@ -63,9 +82,6 @@ was_there() {
     printf 'was there: %s sha256 %s\n' "$output" "$there"
     return 0
   fi
-  [ ! -d "$output" ] || quit 1 "$output is a folder"
-  [ "$replace" ] || [ ! -e "$output" ] ||
-    quit 1 "$output is there, and no checksum beside it fits: remove it, or replace it with -w"
   number=0
   until mkdir "$folder/.$name.$(uname -n).$$.$number" 2>/dev/null; do
     number=$((number + 1))
@@ -109,13 +125,9 @@ publish() {
   printf 'complete: %s sha256 %s\n' "$output" "$there"
 }
 
-# Another job was faster: is its output complete, and what we have made?
+# Another job was faster: is its output what we have made?
 same_as() {
-  until complete; do
-    patience=$((patience - 1))
-    [ "$patience" -ge 0 ] || quit 1 "$output came from elsewhere, and no checksum beside it fits"
-    sleep 1
-  done
+  settled || quit 1 "$output was there, and is gone: try again"
   printf 'same-as: %s sha256 %s\n' "$output" "$there"
   [ "$there" = "$sum" ] || printf 'ours differed, and was dropped: sha256 %s\n' "$sum"
 }

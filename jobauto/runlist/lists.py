@@ -51,7 +51,8 @@ def find(folder: Path, datasets: Iterable[str], mc: str) -> list[RunList]:
     names = _below(folder)
     chosen: set[str] = set()
     for dataset in datasets:
-        found = {name for name in names if dataset in name}
+        paths = {name: file.relative_to(folder).as_posix() for name, file in names.items()}
+        found = {name for name, path in paths.items() if dataset in path}
         if not found:
             what = f"no run list has {shown(repr(dataset))} in its name"
             raise UserError(what, shown(str(folder)), near(dataset, map(shown, names)))
