@@ -31,6 +31,7 @@ cat "$@" >"$made"
 
 def plant(folder: Path, lists: Mapping[str, str], runs: Mapping[str, str] | None = None) -> Path:
     """`lists` by name, `runs` (what each of them makes the program do), the two programs."""
+    (folder / ".filelists").mkdir()
     make(folder / ".filelists", lists)
     make(folder / "in", runs or {})
     make(folder, {"bin/prog": PROGRAM, "bin/hadd": HADD, "env": f'PATH="{folder}/bin:$PATH"\n'})

@@ -18,7 +18,7 @@ def folder(name: str) -> str:
 
     Where signs were replaced it ends in ten letters of a digest of the whole name.
     """
-    taken = name in OWN_FILES or name.startswith((SUM, "qsub.", "publish.sh", "runlist."))
+    taken = name in OWN_FILES or name.startswith((SUM, "publish.sh", "runlist."))
     # with __ a script would have a placeholder where the folder's name is put in
     if _PLAIN.fullmatch(name) and len(name) <= LONGEST and not taken and "__" not in name:
         return name
