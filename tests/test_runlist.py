@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from places import ROOT
 from runlists import plant, typed
 from test_templates import snapshot
 from trees import make
@@ -606,3 +607,16 @@ def test_the_example_of_pybatch_is_understood(
     script = (tmp_path / "test/init" / row["name"] / "qsub.job").read_text()
     assert f"run={pass6}1305853512.00000001.root\n" in script
     assert (tmp_path / "test/jobmon.toml").read_text() == 'queue = "ams1nd"\nmaxqsub = 200\n'
+
+
+def test_the_task_file_of_the_documents_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "init_templates/README.md").read_text()
+    (block,) = (one for one in text.split("```toml\n") if one.startswith('task = "pass6"'))
+    plant(tmp_path, {"ISS.B950/pass6.txt": "1.root", "C.B1113/el.txt": "2.root"})
+    for name in ("DATA", "MYAMS"):
+        monkeypatch.setenv(name, str(tmp_path))
+    file = file_of(tmp_path, ".toml", block.split("```")[0])
+    assert main(["runlist", str(file), "-c", str(tmp_path)]) == 0
+    assert len(rows(tmp_path, "pass6")) == 2
