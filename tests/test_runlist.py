@@ -298,7 +298,7 @@ def test_what_is_missing_is_named_together(capsys: Capture) -> None:
         (["-bg"], "nohup jobmon.py"),
         (["-g"], "jobauto log"),
         (["-p", "8081"], "jobmon.py --port N"),
-        (["-H", "db.cern.ch"], "there is no database"),
+        (["-H", "db.cern.ch"], "--db postgresql"),
         (["-U", "me"], "no user"),
         (["-P", "hunter2"], "none belongs on a command line"),
         (["-Phunter2"], "change it"),

@@ -27,11 +27,11 @@ REPLACED = {
     "background": ("-bg", "nohup jobmon.py --ldir LDIR &"),
     "debug": ("-g", "jobauto log and jobauto why; jobmon.log in the run's folder"),
     "port": ("-p", "jobmon.py --port N"),
-    "dbhost": ("-H", "there is no database: all is in files of the run's folder"),
-    "dbuser": ("-U", "there is no database, and so no user"),
+    "dbhost": ("-H", "jobmon.py --db postgresql://USER@HOST/NAME --task TASK"),
+    "dbuser": ("-U", "jobmon.py --db postgresql://USER@HOST/NAME --task TASK"),
     "dbpass": (
         *("-P",),
-        "no password is needed, and none belongs on a command line, where others see it: change it",
+        "~/.pgpass; a password on a command line is seen by others: change it",
     ),
     "batch": ("-b", "jobmon.py --scheduler NAME, which finds out by itself if it is left out"),
 }
