@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 TRY    := try
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test trials lab lab-down bench bench-web bench-sweep bench-analyse rounds check format clean
+.PHONY: help install run test trials lab lab-down bench bench-web bench-sweep bench-runlist bench-analyse rounds check format clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -46,6 +46,9 @@ bench-web: $(VENV)/.dev  ## measure HTTP and reports at 10,000 jobs; the same fi
 
 bench-sweep: $(VENV)/.dev  ## time 10,000 jobs of a sweep; the same file
 	$(BIN)/python bench/sweep.py
+
+bench-runlist: $(VENV)/.dev  ## time 100,000 run files; the same file
+	$(BIN)/python bench/runlist.py
 
 bench-analyse: $(VENV)/.dev  ## time the results of 10,000 jobs; the same file
 	$(BIN)/python bench/analyse.py

@@ -16,6 +16,11 @@ def word(text: str) -> str:
     return text if _PLAIN.match(text) else shlex.quote(text)
 
 
+def literal(text: str) -> str:
+    """One word for a script of a tree; no run takes `__name__` in it for a placeholder."""
+    return re.sub("_(?=_)", "_''", word(text))
+
+
 def path(relative: str) -> str:
     """A path inside the run folder, as a shell word which no program takes for an option."""
     return word("./" + relative) if relative else "."

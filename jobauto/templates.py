@@ -26,7 +26,7 @@ Change = Callable[[Path, str, Texts], str]
 FILE = "template.toml"
 _FIELDS = {
     **{"description": str, "main_file": str, "set": dict, "help": dict},
-    **{"variables": dict, "shared": list, "outputs": list},
+    **{"variables": dict, "shared": list, "outputs": list, "verb": str},
 }
 _IGNORED = (".git", ".DS_Store", "__pycache__")
 WORD = re.compile(r"@(n-1|[A-Za-z_]\w*)@")
@@ -37,7 +37,7 @@ class Template:
     """A folder, and what its template.toml says; `settable` are whole numbers above 0.
 
     For sweeps: `variables` as they were declared, and the names of `shared` folders. For batches:
-    patterns of the `outputs` to bring home.
+    patterns of the `outputs` to bring home. `verb`: the one of jobauto that alone can use it.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Template:
     variables: Mapping[str, Any] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    verb: str = ""
 
     def entries(self) -> list[Path]:
         """What is copied: all in its folder but template.toml."""
@@ -83,6 +84,13 @@ def find(template: str | Path) -> Template:
     raise UserError(what, hint=near(str(template), known) + " (or name a folder of your own)")
 
 
+def for_all(template: Template) -> None:
+    """UserError for a template that only one verb can fill."""
+    if template.verb:
+        what = f"template {template.name} is for jobauto {template.verb}"
+        raise UserError(what, str(template.folder), f"see: jobauto {template.verb} --help")
+
+
 def instantiate(
     template: str | Path, ldir: Path, each: list[Path] | None, values: dict[str, str]
 ) -> Instantiated:
@@ -91,6 +99,7 @@ def instantiate(
     if found.variables or found.shared:
         hint = "write a file for it: jobauto sweep SPEC.toml"
         raise UserError(f"template {found.name} is for sweeps", str(found.folder), hint)
+    for_all(found)
     numbers, files = _numbers(found, values), _main_files(found, each)
     with building(found, ldir) as built:
         jobs = _build_all(found, files, built, numbers)

@@ -35,6 +35,7 @@ ORDER = [
     "analysis",
     "graph",
     "tree",
+    "runlist",
     "ledger",
     "conditions",
     "sharing",
@@ -176,6 +177,7 @@ def test_dialects_have_no_effects() -> None:
     [
         *("judge", "graph", "model", "placeholders", "quoting", "telling/causes"),
         *("sweep/numbers", "sweep/points", "sweep/naming"),
+        *("runlist/naming", "runlist/reducing"),
     ],
 )
 def test_what_decides_touches_nothing(name: str) -> None:

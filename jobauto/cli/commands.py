@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from jobauto import __version__
-from jobauto.cli import analysing, batching, looking, paging, reporting, sweeping
+from jobauto.cli import analysing, batching, looking, paging, reporting, runlists, sweeping
 from jobauto.options import Parser, add_pairs
 
 _EXAMPLES = """\
@@ -14,6 +14,7 @@ examples:
   jobauto init                                    list the templates
   jobauto init ecalj --ldir si --each 'poscars/POSCAR.*' --set iterations=2
   jobauto sweep rings.toml --ldir rings           a job for each combination of values
+  jobauto runlist task.toml                       a job for each file of run lists
   jobauto batch --help                            the same as a file to submit and receive
   jobauto status si                               the newest run of the project si
   jobauto status si/20261120_231500 --all         one run, job by job
@@ -65,6 +66,7 @@ def parser() -> Parser:
     verbs = top.add_subparsers(dest="verb", metavar="VERB")
     _init(verbs.add_parser("init", help="make LDIR/init from a template"))
     sweeping.add_arguments(verbs.add_parser("sweep", help="make LDIR/init: a job for each value"))
+    runlists.add_arguments(verbs.add_parser("runlist", help="make LDIR/init: a job for each file"))
     text = "sweeps and trees kept as one file: create, submit, receive, analyse"
     batching.add_verbs(verbs.add_parser("batch", help=text))
     status = verbs.add_parser("status", help="counts, what runs now, and failures")

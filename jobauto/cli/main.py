@@ -19,7 +19,7 @@ from jobauto.actions import order as ordering
 from jobauto.actions import status as statuses
 from jobauto.actions import why as reasons
 from jobauto.batches.batch import SHELF
-from jobauto.cli import analysing, batching, looking, paging, reporting, show, sweeping
+from jobauto.cli import analysing, batching, looking, paging, reporting, runlists, show, sweeping
 from jobauto.cli.commands import FOR_JOBS, FOR_RUNS, parser
 from jobauto.clock import Clock
 from jobauto.errors import DONE, JobautoError, UserError
@@ -192,6 +192,7 @@ _VERBS = {
     **dict.fromkeys((*FOR_JOBS, *FOR_RUNS), order),
     "init": init,
     "sweep": sweeping.sweep,
+    "runlist": runlists.runlist,
     "batch": batching.batch,
     "status": status,
     "why": why,

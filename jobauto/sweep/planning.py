@@ -79,6 +79,7 @@ def _template(spec: Spec, file: Path, text: str) -> Template:
     names = {template.name for template in templates.list_templates()}
     own = spec.template not in names and beside.is_dir()
     found = templates.find(beside if own else spec.template)
+    templates.for_all(found)
     if file.resolve().is_relative_to(found.folder.resolve()):
         raise UserError("the sweep's file is inside its template", str(file), "move it out")
     if found.main_file and not spec.main_file:
