@@ -77,7 +77,7 @@ class Sharing:
         """Say that these are handed in now; which of them may be. None while nobody answers."""
         ours = [self.held[name] for name in names if name in self.held]
         if self.trouble:
-            return set()
+            return set(names)
         try:
             lost = self.task.submitting(ours)
         except DatabaseError as error:

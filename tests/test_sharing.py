@@ -157,12 +157,36 @@ def test_what_was_done_before_is_not_done_by_others(two: Two) -> None:
     assert ann.submitted + bob.submitted == []
 
 
+@pytest.mark.parametrize("told", [False, True], ids=["not told", "told"])
+def test_a_claim_that_ran_out_before_the_job_was_handed_in(two: Two, told: bool) -> None:
+    """The intent is on ann's disk, and it was never sent; bob waits for more than a lease."""
+    ann, bob = two({f"m{n}/{f}": "" for n in range(4) for f in ("qsub.0", "qsub.dependency.0")})
+    shared = ann.monitor.submitting.shared
+    assert isinstance(shared, Sharing)
+    ann.database.fault = lambda: "before" if len(shared.held) == 4 else ""
+    ann.monitor.tick()
+    ann.database.fault = lambda: ""
+    if told:
+        assert shared.task.submitting(list(shared.held.values())) == []
+    assert ann.submitted == []
+    assert len(ann.monitor.ledger.in_flight()) == 4
+    for _ in range(70):
+        bob.world.clock.sleep(10)
+        bob.monitor.tick()
+    assert len(bob.submitted) == (0 if told else 4)
+    ann.begin()
+    together(ann, bob)
+    assert sorted(ann.submitted + bob.submitted) == sorted(ann.monitor.graph.jobs)
+    assert len(ann.submitted) == (4 if told else 0)
+
+
 class Died(BaseException):
     """The monitor's process is gone."""
 
 
-def step(person: Person, dice: random.Random | None) -> None:
-    """A tick, in the middle of which the monitor may die: before or after it asks the cluster."""
+def step(person: Person, dice: random.Random | None) -> bool:
+    """A tick, in the middle of which the monitor may die: before or after it asks the cluster.
+    Whether it did."""
     ask, dies = person.world.host.ask, dice and dice.random() < 0.1
     after = dice and dice.random() < 0.5
 
@@ -178,8 +202,10 @@ def step(person: Person, dice: random.Random | None) -> None:
         person.monitor.tick()
     except Died:
         person.begin()
+        return True
     finally:
         person.world.host.ask = ask  # type: ignore[method-assign]
+    return False
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -195,8 +221,8 @@ def test_whatever_is_cut_off_no_job_runs_twice_and_none_is_lost(two: Two, seed: 
                 person.begin()  # killed, and started again, at once or when its leases are over
                 away[person] = dice.choice([0, 0, 70])
             away[person] -= 1
-            if away[person] < 0:
-                step(person, dice if tick < 60 else None)
+            if away[person] < 0 and step(person, dice if tick < 60 else None):
+                away[person] = dice.choice([0, 70])
         people[0].world.clock.sleep(10)
         if tick == 60:
             for person in people:
