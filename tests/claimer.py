@@ -43,7 +43,7 @@ class Claimer:
         while self.more():
             held = self.task.take(self.random.randint(1, ROOM))
             self.step()
-            self.task.renew()
+            self.task.renew(held)
             self.step()
             self.hand_in(held)
             time.sleep(0 if held else 0.05)
