@@ -51,7 +51,7 @@ class Sharing:
         try:
             self._register(known)
             self._tell(self.task.mine())
-            self.task.renew()
+            self._say_lost(self.task.renew(list(self.held.values())))
             found = self._learn()
         except DatabaseError as error:
             self._failed(error)
@@ -77,7 +77,7 @@ class Sharing:
         """Say that these are handed in now; which of them may be. None while nobody answers."""
         ours = [self.held[name] for name in names if name in self.held]
         if self.trouble:
-            return set(names)
+            return set()
         try:
             lost = self.task.submitting(ours)
         except DatabaseError as error:

@@ -14,11 +14,12 @@ from jobauto.conditions import Condition
 from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.host import Host
-from jobauto.judge import accepted
+from jobauto.judge import accepted, refused
 from jobauto.ledger import Entry, Ledger
 from jobauto.limits import Limits
 from jobauto.model import Attempt, Claim, Queued, Seen
 from jobauto.noticing import Noticing
+from jobauto.remote.killing import Kill
 from jobauto.remote.submission import Submit
 from jobauto.run import Run
 from jobauto.schedulers import Dialect
@@ -88,12 +89,22 @@ class Submitting:
         if self.shared is None:
             return attempts
         ours = self.shared.hand_in([attempt.job.name for attempt in attempts])
-        for name in (attempt.job.name for attempt in attempts if attempt.job.name not in ours):
-            if self.shared.conditions() or name in self.unclaimed:
-                self.unclaimed.add(name)
-            else:  # somebody else has it by now, and ours was never sent
-                self.ledger.settle(name, "putback", self.clock.date(), "taken-by-others")
+        others = [attempt for attempt in attempts if attempt.job.name not in ours]
+        self.unclaimed.update(attempt.job.name for attempt in others)
+        if others and not self.shared.conditions():
+            self._leave_to_others(others)
         return [attempt for attempt in attempts if attempt.job.name in ours]
+
+    def _leave_to_others(self, attempts: list[Attempt]) -> None:
+        """End attempts whose jobs others have by now. Their claims on the remote are made void, so
+        that no shell of ours can still submit them; one that did is followed."""
+        answer = self.host.ask(Kill(self.dialect, self.run.rdir, [], doubtful=attempts))
+        for attempt in attempts:
+            claim = answer.claims.get(attempt.token)
+            if claim and refused(claim, self.dialect):
+                name = attempt.job.name
+                self.ledger.settle(name, "putback", self.clock.date(), "taken-by-others")
+                self.unclaimed.discard(name)
 
     def _take_answers(self, attempts: list[Attempt], claims: dict[str, Claim]) -> None:
         pairs = []

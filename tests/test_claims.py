@@ -145,9 +145,9 @@ def test_a_claim_falls_back_after_its_lease(database: Database, time: Time) -> N
 def test_a_renewed_claim_stays(database: Database, time: Time) -> None:
     ann, bob = task(database, ANN, jobs=2), task(database, BOB)
     bob.take(1)
-    ann.take(1)
+    held = ann.take(1)
     time.seconds += LEASE - 1
-    ann.renew()
+    assert ann.renew(held) == []
     time.seconds += LEASE - 1
     assert [one.name for one in ann.take(2)] == [TEN[0]]  # bob's, who did not renew
     assert [one.held.name for one in ann.mine()] == TEN[:2]
@@ -155,8 +155,7 @@ def test_a_renewed_claim_stays(database: Database, time: Time) -> None:
 
 def test_renewing_leaves_what_is_submitted_without_a_lease(database: Database, time: Time) -> None:
     ann = task(database, ANN, jobs=1)
-    handed_in(database)
-    ann.renew()
+    assert ann.renew(handed_in(database)) == []
     time.seconds += 10 * LEASE
     assert task(database, BOB).take(1) == []
 
@@ -342,3 +341,14 @@ def test_without_a_time_the_databases_own_counts(database: Database) -> None:
     # SQLite's clock is exact to a ms
     assert before - 0.002 <= row.taken <= clock.time() + 0.002
     assert row.free_from == pytest.approx(row.taken + LEASE, abs=0.001)
+
+
+def test_what_a_monitor_forgot_falls_back_although_it_lives(database: Database, time: Time) -> None:
+    """The answer to its `take` was lost, say, and it goes on renewing what it knows of."""
+    ann, bob = task(database, ANN, jobs=2), task(database, BOB)
+    ann.take(1)
+    held = ann.take(1)
+    time.seconds += LEASE
+    ann.renew(held)
+    assert [one.name for one in bob.take(2)] == TEN[:1]
+    assert ann.renew([Held(TEN[0], "old"), *held]) == [Lost(TEN[0], "claimed", "bob", "cluster-b")]

@@ -97,12 +97,10 @@ class Task:
         change = update(job).where(job.c.id == picked.c.id).values(values)
         return change.returning(job.c.name, job.c.token)
 
-    def renew(self) -> None:
-        """The lease of all that we claimed and did not submit begins anew."""
-        mine = and_(self._mine(), job.c.state == _word(CLAIMED))
-        change = update(job).where(mine).values(free_from=self.database.now() + self.lease)
-        with self.database.transaction() as connection:
-            connection.execute(change)
+    def renew(self, held: Sequence[Held]) -> list[Lost]:
+        """The lease of these begins anew; not of others, which we may have forgotten."""
+        values = {"free_from": self.database.now() + self.lease}
+        return self._make(held, Change((CLAIMED,), values, already=(SUBMITTING, SUBMITTED)))
 
     def give_back(self, held: Sequence[Held]) -> list[Lost]:
         """Let others have jobs that certainly were not submitted."""
