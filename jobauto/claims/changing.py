@@ -54,8 +54,10 @@ def make(database: Database, task: str, held: Sequence[Held], change: Change) ->
     with database.transaction() as connection:
         if change.note:
             note(database, connection, given, which, change.note)
-        done = set(connection.scalars(statement.returning(job.c.name)))
-        rest = [one for one in held if names.stored(one.name) not in done]
+        rows = connection.execute(statement.returning(job.c.name, job.c.token))
+        # by token, too: a run that forgot a claim may hold a newer one of the same job
+        done = {Held(names.read(row.name), row.token) for row in rows}
+        rest = [one for one in held if one not in done]
         return _lost(database, connection, task, rest, change.already) if rest else []
 
 
@@ -119,7 +121,7 @@ def _lost(
     for one in rest:
         row = now.get(one.name)
         if row is None:
-            lost.append(Lost(one.name))
+            lost.append(Lost(one.name, token=one.token))
         elif row.token != one.token or row.state not in already:
-            lost.append(Lost(one.name, row.state, row.person, row.site))
+            lost.append(Lost(one.name, row.state, row.person, row.site, one.token))
     return lost
