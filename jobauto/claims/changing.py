@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, literal, select, update
+from sqlalchemy import CTE, ColumnElement, Connection, FromClause, and_, literal, select, update
 
 from jobauto.claims import dialects, names, tables
 from jobauto.claims.database import Database
@@ -46,8 +46,8 @@ def make(database: Database, task: str, held: Sequence[Held], change: Change) ->
     """Change the jobs whose token is still this one; those for which that did not happen."""
     if not held:
         return []
-    given = _given(database, held, change.jobids)
-    ours = and_(in_task(task), job.c.name == given.c.name, job.c.token == given.c.token)
+    given = _found(_given(database, held, change.jobids), task, len(held))
+    ours = and_(job.c.id == given.c.id, job.c.token == given.c.token)
     which = and_(ours, job.c.state.in_(change.states))
     more = {"jobid": given.c.jobid} if change.jobids else {}
     statement = update(job).where(which).values({**change.values, **more})
@@ -66,10 +66,11 @@ def free(
 ) -> list[str]:
     """Make jobs of these names nobody's, where `which` holds; the names of those."""
     given = dialects.rows(database.dialect, name=[names.stored(name) for name in wanted])
-    which = and_(in_task(task), job.c.name == given.c.name, which)
+    rows = _found(given, task, len(wanted))
+    which = and_(job.c.id == rows.c.id, which)
     statement = update(job).where(which).values(NOBODYS).returning(job.c.name)
     with database.transaction() as connection:
-        note(database, connection, given, which, "released")
+        note(database, connection, rows, which, "released")
         return sorted(names.read(name) for name in connection.scalars(statement))
 
 
@@ -94,6 +95,15 @@ def note(
     adding = dialects.adding(database.dialect, attempt).from_select(columns, was)
     later = {name: adding.excluded[name] for name in ("state", "ended")}
     connection.execute(adding.on_conflict_do_update(index_elements=["token"], set_=later))
+
+
+def _found(given: FromClause, task: str, number: int) -> CTE:
+    """The rows that are given, with the `id` of their jobs.
+
+    The limit cuts nothing off: it has SQLite look each up, rather than read the whole task.
+    """
+    which = select(job.c.id, *given.c).join_from(given, job, job.c.name == given.c.name)
+    return which.where(in_task(task)).limit(number).cte("found")
 
 
 def _given(database: Database, held: Sequence[Held], jobids: Mapping[Held, str]) -> FromClause:
