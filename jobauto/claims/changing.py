@@ -100,10 +100,10 @@ def note(
 def _found(given: FromClause, task: str, number: int) -> CTE:
     """The rows that are given, with the `id` of their jobs.
 
-    The limit cuts nothing off: it has SQLite look each up, rather than read the whole task.
+    The limit cuts nothing off; with the order it has SQLite look each up, not read the whole task.
     """
     which = select(job.c.id, *given.c).join_from(given, job, job.c.name == given.c.name)
-    return which.where(in_task(task)).limit(number).cte("found")
+    return which.where(in_task(task)).order_by(given.c.place).limit(number).cte("found")
 
 
 def _given(database: Database, held: Sequence[Held], jobids: Mapping[Held, str]) -> FromClause:
