@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import databases  # noqa: E402
 import results  # noqa: E402
-from tasks import ANN, names, task  # noqa: E402
+from tasks import names, task  # noqa: E402
 
 from jobauto.claims import Database, progress  # noqa: E402
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 `jobauto.claims`, one process, disks flushed at each transaction. "take": jobs claimed a second,
 {ROOM} in a statement, any that are free; median of {ROUNDS} statements. "one by one": the same with
-one wanted job a statement. "whole way": jobs a second that are taken, being submitted, submitted and
+one wanted job a statement. "whole way": jobs a second that are taken, said to be submitted, and
 finished, {ROOM} together. In the middle of the task, after half of it was finished.
 
 {results.table(rows)}
@@ -63,7 +63,7 @@ def measured(database: Database, size: int) -> list[str]:
     def whole_way() -> None:
         held = ann.take(ROOM)
         ann.submitting(held)
-        ann.submitted({one: "353143" for one in held})
+        ann.submitted(dict.fromkeys(held, "353143"))
         ann.ended(held, "finished")
 
     late = iter(names(ROUNDS, size - ROUNDS))

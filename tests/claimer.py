@@ -49,8 +49,8 @@ class Claimer:
             time.sleep(0 if held else 0.05)
 
     def hand_in(self, held: list[Held]) -> None:
-        lost = {one.name for one in self.task.submitting(held)}
-        ours = [one for one in held if one.name not in lost]
+        lost = {one.token for one in self.task.submitting(held)}
+        ours = [one for one in held if one.token not in lost]
         self.step()
         for one in ours:
             self.submit(one)

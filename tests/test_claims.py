@@ -352,3 +352,18 @@ def test_what_a_monitor_forgot_falls_back_although_it_lives(database: Database, 
     ann.renew(held)
     assert [one.name for one in bob.take(2)] == TEN[:1]
     assert ann.renew([Held(TEN[0], "old"), *held]) == [Lost(TEN[0], "claimed", "bob", "cluster-b")]
+
+
+def test_an_older_claim_of_the_same_run_is_lost_as_well(database: Database, time: Time) -> None:
+    ann = task(database, ANN, jobs=1)
+    old = ann.take(1)
+    time.seconds += LEASE
+    new = ann.take(1)
+    assert [one.token for one in ann.submitting(old + new)] == [old[0].token]
+
+
+def test_giving_back_twice_is_no_loss(database: Database) -> None:
+    ann = task(database, ANN, jobs=1)
+    held = ann.take(1)
+    assert [ann.give_back(held), ann.give_back(held)] == [[], []]
+    assert ann.submitting(held) == [Lost(TEN[0], "free")]

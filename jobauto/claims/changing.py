@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, literal, select, update
+from sqlalchemy import CTE, ColumnElement, Connection, FromClause, and_, literal, select, update
 
 from jobauto.claims import dialects, names, tables
 from jobauto.claims.database import Database
@@ -46,16 +46,18 @@ def make(database: Database, task: str, held: Sequence[Held], change: Change) ->
     """Change the jobs whose token is still this one; those for which that did not happen."""
     if not held:
         return []
-    given = _given(database, held, change.jobids)
-    ours = and_(in_task(task), job.c.name == given.c.name, job.c.token == given.c.token)
+    given = _found(_given(database, held, change.jobids), task, len(held))
+    ours = and_(job.c.id == given.c.id, job.c.token == given.c.token)
     which = and_(ours, job.c.state.in_(change.states))
     more = {"jobid": given.c.jobid} if change.jobids else {}
     statement = update(job).where(which).values({**change.values, **more})
     with database.transaction() as connection:
         if change.note:
             note(database, connection, given, which, change.note)
-        done = set(connection.scalars(statement.returning(job.c.name)))
-        rest = [one for one in held if names.stored(one.name) not in done]
+        rows = connection.execute(statement.returning(job.c.name, job.c.token))
+        # by token, too: a run that forgot a claim may hold a newer one of the same job
+        done = {Held(names.read(row.name), row.token) for row in rows}
+        rest = [one for one in held if one not in done]
         return _lost(database, connection, task, rest, change.already) if rest else []
 
 
@@ -64,10 +66,11 @@ def free(
 ) -> list[str]:
     """Make jobs of these names nobody's, where `which` holds; the names of those."""
     given = dialects.rows(database.dialect, name=[names.stored(name) for name in wanted])
-    which = and_(in_task(task), job.c.name == given.c.name, which)
+    rows = _found(given, task, len(wanted))
+    which = and_(job.c.id == rows.c.id, which)
     statement = update(job).where(which).values(NOBODYS).returning(job.c.name)
     with database.transaction() as connection:
-        note(database, connection, given, which, "released")
+        note(database, connection, rows, which, "released")
         return sorted(names.read(name) for name in connection.scalars(statement))
 
 
@@ -92,6 +95,15 @@ def note(
     adding = dialects.adding(database.dialect, attempt).from_select(columns, was)
     later = {name: adding.excluded[name] for name in ("state", "ended")}
     connection.execute(adding.on_conflict_do_update(index_elements=["token"], set_=later))
+
+
+def _found(given: FromClause, task: str, number: int) -> CTE:
+    """The rows that are given, with the `id` of their jobs.
+
+    The limit cuts nothing off; with the order it has SQLite look each up, not read the whole task.
+    """
+    which = select(job.c.id, *given.c).join_from(given, job, job.c.name == given.c.name)
+    return which.where(in_task(task)).order_by(given.c.place).limit(number).cte("found")
 
 
 def _given(database: Database, held: Sequence[Held], jobids: Mapping[Held, str]) -> FromClause:
@@ -119,7 +131,7 @@ def _lost(
     for one in rest:
         row = now.get(one.name)
         if row is None:
-            lost.append(Lost(one.name))
+            lost.append(Lost(one.name, token=one.token))
         elif row.token != one.token or row.state not in already:
-            lost.append(Lost(one.name, row.state, row.person, row.site))
+            lost.append(Lost(one.name, row.state, row.person, row.site, one.token))
     return lost

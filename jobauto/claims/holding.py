@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Lost:
     state: str = ""
     person: str = ""
     site: str = ""
+    token: str = field(default="", compare=False)  # ours, which is good for nothing now
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from jobauto.claims.holding import Held, Holder, Lost, Mine
 from jobauto.claims.tables import (
     CLAIMED,
     FAILED,
+    FREE,
     KILLED,
     OPEN,
     SUBMITTED,
@@ -79,7 +80,7 @@ class Task:
         if wanted is None:
             which = which.order_by(job.c.free_from, job.c.id)
         else:
-            texts = [names.stored(name) for name in wanted]
+            texts = [names.stored(name) for name in dict.fromkeys(wanted)]
             given = dialects.rows(self.database.dialect, name=texts)
             which = which.join_from(job, given, job.c.name == given.c.name)
             which = which.order_by(given.c.place)
@@ -104,7 +105,9 @@ class Task:
 
     def give_back(self, held: Sequence[Held]) -> list[Lost]:
         """Let others have jobs that certainly were not submitted."""
-        return self._make(held, Change((CLAIMED, SUBMITTING), NOBODYS))
+        # its token stays, which is good for nothing in a free job: so a second call is no loss
+        values = {key: value for key, value in NOBODYS.items() if key != "token"}
+        return self._make(held, Change((CLAIMED, SUBMITTING), values, already=(FREE,)))
 
     def submitting(self, held: Sequence[Held]) -> list[Lost]:
         """Said before jobs are handed in: from now on no lease ends the claim.
