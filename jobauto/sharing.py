@@ -7,8 +7,9 @@ While the database cannot be asked nothing new is claimed, and what runs is foll
 
 from __future__ import annotations
 
-import getpass
 import logging
+import os
+import pwd
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -168,7 +169,7 @@ def joined(url: str, task: str, site: str, run: str, ledger: Ledger, clock: Cloc
     if database.url.database and database.dialect == "sqlite":
         Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
     database.prepare()
-    holder = Holder(database.url.username or getpass.getuser(), site, run)
+    holder = Holder(database.url.username or pwd.getpwuid(os.getuid()).pw_name, site, run)
     return Sharing(Task(database, task, holder), ledger, clock)
 
 
