@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobauto.claims import Database, Held, Holder, Lost, Mine, Task
-from jobauto.claims.tables import CLAIMED, FAILED, FREE, KILLED, SUBMITTED
+from jobauto.claims.tables import CLAIMED, FAILED, FREE, KILLED, SUBMITTING, UNSURE
 from jobauto.clock import Clock, growing
 from jobauto.conditions import Condition
-from jobauto.errors import DatabaseError
+from jobauto.errors import DatabaseError, NoDatabase
 from jobauto.ledger import Entry, Ledger
 from jobauto.ledger.quelist import Word
 from jobauto.model import State, stamp
@@ -28,7 +28,7 @@ from jobauto.quoting import shown, slug
 log = logging.getLogger("jobauto")
 
 BACK_OFF = (2.0, 60.0)  # seconds, while the database does not answer
-_DONE = ("finished", "skipped")
+_DONE, _BAD = ("finished", "skipped"), (FAILED, KILLED, UNSURE)
 
 
 @dataclass(slots=True)
@@ -98,6 +98,8 @@ class Sharing:
     def _register(self, known: Iterable[str]) -> None:
         new = set(known) - self._registered
         if new:
+            if not self._registered:
+                self.task.database.prepare()
             self.task.register([(name, name.partition("/")[0]) for name in new])
             self._registered |= new
             self._tell_done(new)
@@ -113,8 +115,12 @@ class Sharing:
         begun, jobids = list[Held](), dict[Held, str]()
         for one in mine:
             entry = self.ledger.entries.get(one.held.name)
-            if entry is None or (entry.state is State.READY and one.state != SUBMITTED):
-                back.append(one.held)  # never handed in, or certainly not taken
+            if not (entry and entry.open) and one.state == CLAIMED:
+                back.append(one.held)  # never handed in
+            elif entry is None or (entry.attempt is None and not entry.state.done):
+                continue  # it was handed in, and our files do not know of it: a person decides
+            elif entry.state is State.READY and one.state == SUBMITTING:
+                back.append(one.held)  # certainly not taken
             elif entry.open:
                 if entry.jobid and one.jobid != entry.jobid:
                     begun += [one.held] if one.state == CLAIMED else []
@@ -139,9 +145,9 @@ class Sharing:
             if other.state in _DONE:
                 self.ledger.say(name, Word("skipped", self.clock.date(), who))
                 done.append(name)
-            elif other.state in (FAILED, KILLED) and _wanted_again(entry):
+            elif other.state in _BAD and _wanted_again(entry):
                 again.append(name)
-            elif other.state in (FAILED, KILLED):
+            elif other.state in _BAD:
                 self.ledger.say(name, Word(other.state, self.clock.date(), who))
         self.task.again(again)
         return done
@@ -164,13 +170,17 @@ class Sharing:
 
 
 def joined(url: str, task: str, site: str, run: str, ledger: Ledger, clock: Clock) -> Sharing:
-    """Our part in a task of a database, which is asked once. DatabaseError, UserError."""
+    """Our part in a task of a database. UserError; DatabaseError if it does not let us in."""
     database = Database(url)
     if database.url.database and database.dialect == "sqlite":
         Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
-    database.prepare()
     holder = Holder(database.url.username or pwd.getpwuid(os.getuid()).pw_name, site, run)
-    return Sharing(Task(database, task, holder), ledger, clock)
+    shared = Sharing(Task(database, task, holder), ledger, clock)
+    try:
+        database.prepare()
+    except NoDatabase as error:  # what runs already is followed all the same
+        shared._failed(error)
+    return shared
 
 
 def _wanted_again(entry: Entry) -> bool:

@@ -19,7 +19,7 @@ from jobauto.errors import NoDatabase
 from jobauto.host import Runner
 from jobauto.loop import Link, what_is_wrong
 from jobauto.monitor import Monitor
-from jobauto.sharing import Sharing
+from jobauto.sharing import Sharing, joined
 
 BAD = FakeJob(succeeds=False)
 
@@ -178,6 +178,58 @@ def test_a_claim_that_ran_out_before_the_job_was_handed_in(two: Two, told: bool)
     together(ann, bob)
     assert sorted(ann.submitted + bob.submitted) == sorted(ann.monitor.graph.jobs)
     assert len(ann.submitted) == (4 if told else 0)
+
+
+def test_what_our_files_forgot_is_not_given_to_others(two: Two) -> None:
+    ann, bob = two({"a/qsub.0": "", "a/qsub.dependency.0": ""})
+    ann.monitor.tick()
+    assert ann.submitted == ["a/qsub.0"]
+    for name in ("quelist", "qsub.log"):
+        (ann.world.folder / name).unlink()
+    ann.begin()
+    for _ in range(80):
+        ann.world.clock.sleep(10)
+        bob.monitor.tick()
+        ann.monitor.tick()
+    assert (ann.submitted, bob.submitted) == (["a/qsub.0"], [])
+    assert bob.world.last_words() == {"a/qsub.0": ""}  # a person has to decide
+
+
+def test_what_is_unsure_at_one_of_them_is_so_for_all(two: Two) -> None:
+    ann, bob = two({"a/qsub.0": "", "a/qsub.dependency.0": ""})
+    shared = ann.monitor.submitting.shared
+    assert isinstance(shared, Sharing)
+    shared.reconcile(["a/qsub.0"])
+    (held,) = shared.task.take(1)
+    assert shared.task.submitting([held]) + shared.task.ended([held], "unsure") == []
+    together(bob)
+    assert bob.world.last_words() == {"a/qsub.0": "unsure"}
+    assert bob.submitted == []
+
+
+def test_a_monitor_starts_without_the_database_and_follows_what_runs(
+    two: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, _ = two({"a/qsub.0": "", "a/qsub.dependency.0": ""})
+    ann.monitor.tick()
+    monitor, answers = ann.world.monitor(), Database.prepare
+
+    def silent(database: Database) -> None:
+        raise NoDatabase("no answer")
+
+    monkeypatch.setattr(Database, "prepare", silent)
+    url, clock = f"sqlite:///{tmp_path / 'tasks.db'}", ann.world.clock
+    shared = joined(url, "T", "site", ann.world.run.id, monitor.ledger, clock)
+    monitor.submitting.shared = shared
+    monitor.tick()
+    assert [one.what for one in what_is_wrong(monitor, Link())] == ["no database"]
+    clock.sleep(10)
+    monitor.tick()
+    assert ann.world.last_words() == {"a/qsub.0": "finished"}
+    monkeypatch.setattr(Database, "prepare", answers)
+    clock.sleep(100)
+    monitor.tick()
+    assert what_is_wrong(monitor, Link()) == []
 
 
 class Died(BaseException):
