@@ -285,5 +285,5 @@ def _kill_script() -> str:
 
 
 def remembered(run: Run, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The run's settings, for `settings.load`, which lets the given ones win."""
+    """The run's settings, for `sources.load`, which lets the given ones win."""
     return {k: v for k, v in run.settings.items() if k in Settings.model_fields and k not in given}

@@ -1,32 +1,20 @@
-"""The options: one definition for the command line, `jobmon.toml`, `JOBMON_*` and restarts.
-
-The first that names an option wins: command line; what the run was started with (on restart);
-`JOBMON_*`; `LDIR/jobmon.toml`; `jobmon.toml` in the person's config folder; the default. Only the
-keys of `set` are put together from all of them.
-"""
+"""The options: one definition for the command line, `jobmon.toml`, `JOBMON_*` and restarts."""
 
 from __future__ import annotations
 
-import os
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_config_path
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
-    TomlConfigSettingsSource,
 )
 
 from jobauto import placeholders, resources, services
-from jobauto.errors import UserError, near
+from jobauto.errors import near
 from jobauto.resources import Resources
 from jobauto.schedulers import DIALECTS
 
@@ -203,120 +191,7 @@ def option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def load(given: dict[str, Any], ldir: Path | None, remembered: dict[str, Any]) -> Settings:
-    """Put the sources together. `given`: the command line; `remembered`: of the run, or empty.
-
-    Raises UserError for unknown names (file and line, nearest known name) and bad values.
-    """
-    files = [user_config_path("jobauto") / FILE] + ([ldir / FILE] if ldir else [])
-    for file in files:
-        _check_file(file)
-    _check_environment()
-
-    class Loaded(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            tomls = [TomlConfigSettingsSource(cls, f) for f in reversed(files) if f.is_file()]
-            return (init_settings, InitSettingsSource(cls, remembered), env_settings, *tomls)
-
-    try:
-        loaded = Loaded(**given)
-    except ValidationError as error:
-        raise _explained(error, given, files) from None
-    except SettingsError as error:  # a variable whose field is a list or a dict
-        name = re.findall(r'field "(\w+)"', str(error))[0]
-        hint = """write it as JSON, such as '["*.png"]' or '{"k": "v"}'"""
-        raise UserError(f"{option(name)}: not JSON", PREFIX + name.upper(), hint) from None
-    chosen = Settings.model_construct(**{k: getattr(loaded, k) for k in Settings.model_fields})
-    if not remembered:  # a run stays where it is
-        chosen.remote = _remote(chosen, "remote" in loaded.model_fields_set)
-    return chosen
-
-
-def _remote(chosen: Settings, given: bool) -> str:
-    remote = chosen.remote if given or not chosen.hostname else chosen.hostname
-    named = "@" in remote or remote == "local" or not chosen.username
-    return remote if named else f"{chosen.username}@{remote}"
-
-
-def project_folder(given: dict[str, Any]) -> Path:
-    """--ldir, JOBMON_LDIR, or `ldir` of the person's own file, whichever comes first."""
-    value = given.get("ldir") or os.environ.get(PREFIX + "LDIR")
-    file = user_config_path("jobauto") / FILE
-    if value is None and file.is_file():
-        value = _read(file).get("ldir")
-        if not isinstance(value, str | None):
-            raise UserError(f"--ldir: not a text (it was {value!r})", _where(file, "ldir"))
-    if value is None:
-        raise UserError("--ldir is missing", hint="name the project's folder: --ldir DIR")
-    return Path(value).expanduser()
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text())
-    except (ValueError, RecursionError) as error:  # tomllib's own, and numbers of 5000 digits
-        line = re.search(r"line (\d+)", str(error))
-        where = f"{file}:{line[1]}" if line else str(file)
-        raise UserError(f"not valid TOML: {error}", where, "correct or remove the line") from None
-
-
-def _check_file(file: Path) -> None:
-    if not file.is_file():
-        return
-    for key in _read(file):
-        if key not in Settings.model_fields:
-            raise UserError(
-                f"unknown option {key!r}", _where(file, key), near(key, Settings.model_fields)
-            )
-
-
-def _where(file: Path, key: str) -> str:
-    lines = file.read_text().splitlines()
-    found = (
-        n for n, line in enumerate(lines, 1) if re.match(rf"\s*\[?\"?{re.escape(key)}\b", line)
-    )
-    return f"{file}:{next(found, 1)}"
-
-
-def _check_environment() -> None:
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name in os.environ:
-        if name.startswith(PREFIX) and name not in known:
-            raise UserError(f"unknown variable {name}", "environment", near(name, known))
-
-
-def refused(error: ValidationError) -> tuple[str, str]:
-    """The field of the first value that is wrong, and what is wrong with it."""
-    first = error.errors()[0]
-    name = str(first["loc"][0])
-    was = "" if name in SECRET | {"db"} else f" (it was {first['input']!r})"
-    return name, f"{option(name)}: {first['msg']}{was}"
-
-
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables that a job or a command may see."""
     hidden = {PREFIX + name.upper() for name in SECRET}
     return {name: text for name, text in environment.items() if name not in hidden}
-
-
-def _explained(error: ValidationError, given: dict[str, Any], files: list[Path]) -> UserError:
-    name, what = refused(error)
-    return UserError(what, next(_origins(name, given, files), None))
-
-
-def _origins(name: str, given: dict[str, Any], files: list[Path]) -> Iterator[str]:
-    if name in given:
-        yield "command line"
-    if PREFIX + name.upper() in os.environ:
-        yield PREFIX + name.upper()
-    for file in reversed(files):
-        if file.is_file() and name in _read(file):
-            yield _where(file, name)

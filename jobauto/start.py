@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobauto import lock, registry, run, settings
+from jobauto import lock, registry, run, settings, sources
 from jobauto.clock import Clock
 from jobauto.errors import NeedsLogin, NoConnection, RemoteError, UserError, raise_all
 from jobauto.host import Host, Runner, connect
@@ -31,11 +31,11 @@ log = logging.getLogger("jobauto")
 
 def read_options(given: dict[str, Any]) -> tuple[Settings, Run | None]:
     """The settings, and the run to go on with if --ldir or --datedir names one."""
-    ldir = settings.project_folder(given)
+    ldir = sources.project_folder(given)
     old = _old_run(ldir, given.get("datedir"))
     project = old.folder.parent if old else ldir
     known = run.remembered(old, given) if old else {}
-    chosen = settings.load({**given, "ldir": project.resolve()}, project, known)
+    chosen = sources.load({**given, "ldir": project.resolve()}, project, known)
     if old:
         _same_place(old, given)
     if chosen.qsubheader is not None:

@@ -28,7 +28,8 @@ from jobauto.ledger.quelist import Word
 from jobauto.lock import holder
 from jobauto.model import Job
 from jobauto.run import is_run, open_run
-from jobauto.settings import Settings, load
+from jobauto.settings import Settings
+from jobauto.sources import load
 from jobauto.tree import Filler, scan
 
 DATE = "20261120_231500"

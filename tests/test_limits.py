@@ -123,7 +123,7 @@ def test_retries_wait_for_the_end_of_a_pause_too(world: Callable[..., World]) ->
 @pytest.mark.parametrize("bad", ["-1", "100", "many"])
 def test_a_share_that_makes_no_sense_is_refused(bad: str) -> None:
     from jobauto.errors import UserError
-    from jobauto.settings import load
+    from jobauto.sources import load
 
     with pytest.raises(UserError, match="--max-error-percent"):
         load({"ldir": "x", "max_error_percent": bad}, None, {})

@@ -29,6 +29,7 @@ ORDER = [
     "schedulers",
     "asking",
     "settings",
+    "sources",
     "options",
     "templates",
     "sweep",

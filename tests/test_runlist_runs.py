@@ -8,7 +8,7 @@ import pytest
 from places import Place, newest, words
 from runlists import GOOD, plant, typed
 
-from jobauto.settings import load
+from jobauto.sources import load
 
 BAD = {
     "fails.root": "exit 3",

@@ -12,7 +12,8 @@ from trees import make
 from jobauto import run as runs
 from jobauto.errors import UserError, near
 from jobauto.options import Parser, add_pairs, add_settings
-from jobauto.settings import OF_THE_CALL, Settings, load, option, project_folder
+from jobauto.settings import OF_THE_CALL, Settings, option
+from jobauto.sources import load, project_folder
 from jobauto.start import read_options
 
 

@@ -90,7 +90,7 @@ def test_every_action_of_pybatch_by_curl_on_a_cluster(place: Place, tmp_path: Pa
     wait_for(lambda: any((tmp_path / "L").glob("2*/qsub.now")))
     run = newest(tmp_path / "L")
     log = run / "jobmon.log"
-    wait_for(lambda: len(jobids(run)) == 1)
+    wait_for(lambda: "1 in the queue (1 running)" in curl(run, "CHECK")[1])  # too late to move
     assert curl(run, "STOP")[0] == 200
     assert curl(run, "CHANGEMAXJ", "MAXJOBS=3")[0] == 200
     wait_for(lambda: "limit by http: maxqsub 3" in log.read_text())

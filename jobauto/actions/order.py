@@ -22,7 +22,8 @@ from jobauto.quoting import shown
 from jobauto.resources import Inexpressible, parse
 from jobauto.run import Run
 from jobauto.schedulers import DIALECTS
-from jobauto.settings import WEEK, refused
+from jobauto.settings import WEEK
+from jobauto.sources import refused
 from jobauto.start import host_of, let_in, prepare, read_options
 
 _OPEN = frozenset(state for state in State if not state.final)

@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 import jobauto
-from jobauto import lock, settings
+from jobauto import lock, sources
 from jobauto.batches import unpacking
 from jobauto.batches.batch import Batch
 from jobauto.batches.packing import COMMON, TREE
@@ -38,7 +38,7 @@ PATIENCE = 20  # seconds for a monitor to start
 def options(batch: Batch, given: dict[str, Any]) -> Settings:
     """The settings of a new run of a batch; jobmon.toml is looked for beside the shelf."""
     project = batch.shelf.parent
-    chosen = settings.load({**given, "ldir": batch.folder.resolve()}, project, {})
+    chosen = sources.load({**given, "ldir": batch.folder.resolve()}, project, {})
     if chosen.remote != "local" and not chosen.rdir:
         chosen.rdir = RDIR
     if chosen.rdir:
