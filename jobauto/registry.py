@@ -16,6 +16,11 @@ def folder() -> Path:
     return user_state_path("jobauto")
 
 
+def tasks() -> str:
+    """The URL of the person's own database of shared tasks."""
+    return f"sqlite:///{folder() / 'tasks.db'}"
+
+
 def _file() -> Path:
     return folder() / "runs"
 

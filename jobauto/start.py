@@ -171,7 +171,7 @@ def _shared(of: Run, chosen: Settings, ledger: Ledger, clock: Clock) -> Sharing:
     from jobauto.sharing import joined
 
     site = chosen.site or of.remote_host or socket.gethostname()
-    url = chosen.db or f"sqlite:///{registry.folder() / 'tasks.db'}"
+    url = chosen.db or registry.tasks()
     return joined(url, str(chosen.task), site, of.id, ledger, clock)
 
 
