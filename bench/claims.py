@@ -56,7 +56,7 @@ def measured(database: Database, size: int) -> list[str]:
     registering = time.perf_counter() - begun
     left = size // 2
     while left:
-        some = ann.take(min(left, 10_000))
+        some = ann.take(min(left, 1_000))
         ann.ended(some, "finished")
         left -= len(some)
 

@@ -66,13 +66,15 @@ class Place:
     tmp: Path
     folder: Path  # RDIR, reachable from here as the lab is on this machine
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)  # of the person's environment
 
     @property
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("JOBMON_")}
         folders = {"XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "state"}
         config = {name: str(self.tmp / folder) for name, folder in folders.items()}
-        return {**kept, **config, "PATH": f"{LAB / 'bin'}:{kept['PATH']}", "COLUMNS": "100"}
+        always = {"PATH": f"{LAB / 'bin'}:{kept['PATH']}", "COLUMNS": "100"}
+        return {**kept, **config, **always, **self.variables}
 
     def options(self, ldir: Path) -> list[str]:
         made = ["--ldir", str(ldir), "--remote", self.remote, "--interval", "0.5"]

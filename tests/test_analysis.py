@@ -25,7 +25,7 @@ from jobauto.analysis import tables
 from jobauto.analysis.collecting import Results, collect
 from jobauto.analysis.summary import Average, average, by_point, by_variable, strange
 from jobauto.cli import show
-from jobauto.cli.analysing import analyse, states_of
+from jobauto.cli.analysing import states_of, write
 from jobauto.cli.main import main
 from jobauto.errors import BAD_USAGE, DONE, SOME_FAILED, UserError
 
@@ -227,7 +227,7 @@ def test_no_row_is_ever_lost(outcomes: list[tuple[str | None, str | None]]) -> N
 
 def analysed(init: Path, out: Path, states: dict[str, str] | None = None, **more: bool) -> int:
     states = states or {job["name"]: "finished" for job in jobs(init)}
-    return analyse(init, init, states, out, show.new_console(), **more)
+    return write(init, init, states, out, show.new_console(), **more)
 
 
 def test_what_is_missing_is_listed_with_why_and_makes_exit_code_1(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 TABLE, PARQUET, SUMMARY = "table.csv", "table.parquet", "summary.csv"
 _LARGEST = 2**63
 
+_PARTS = {"used": "Int64", "mean": "Float64", "sd": "Float64", "se": "Float64"}  # of an average
+
 
 def write(results: Results, out: Path) -> list[Path]:
     """Write table.csv, table.parquet and summary.csv into a folder; their paths."""
@@ -58,8 +60,8 @@ def summary(results: Results) -> DataFrame:
     kinds = dict.fromkeys(columns, "String")
     kinds["jobs"], columns["jobs"] = "Int64", [line.jobs for line in lines]
     for name in results.metrics:
-        for part in ("used", "mean", "sd", "se"):
-            kinds[f"{name}.{part}"] = "Int64" if part == "used" else "Float64"
+        for part, kind in _PARTS.items():
+            kinds[f"{name}.{part}"] = kind
             columns[f"{name}.{part}"] = [getattr(line.averages[name], part) for line in lines]
     return _frame(columns, kinds)
 
@@ -88,7 +90,7 @@ def as_data(results: Results) -> Iterator[dict[str, Any]]:
     for line in by_point(results):
         values = dict(zip(results.varied, line.key, strict=True))
         averages = {
-            name: {part: _plain(getattr(one, part)) for part in ("used", "mean", "sd", "se")}
+            name: {part: _plain(getattr(one, part)) for part in _PARTS}
             for name, one in line.averages.items()
         }
         yield {"point": values, "jobs": line.jobs, "metrics": averages}

@@ -11,13 +11,11 @@ from jobauto.batches.contents import Contents
 from jobauto.batches.receiving import received
 from jobauto.batches.unpacking import opened
 from jobauto.errors import JobautoError, UserError, near
-from jobauto.model import State
 from jobauto.quoting import shown
 from jobauto.run import runs_in
 
 SHELF = "batches"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
-_ENDED_WELL = (State.FINISHED, State.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +129,7 @@ def state_of(folder: Path) -> str:
 
 
 def _progress(found: Status) -> str:
-    done = len(found.named(*_ENDED_WELL))
+    done = sum(state.done for state in found.states.values())
     total = len(found.states)
     bad = sum(state.bad for state in found.states.values())
     failed = f", {bad} failed" if bad else ""

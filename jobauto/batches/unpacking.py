@@ -101,8 +101,9 @@ def _check_paths(contents: Contents) -> None:
 def size(found: zipfile.ZipFile, contents: Contents) -> int:
     """Bytes that it would take on a disk here."""
     total = sum(info.file_size for info in found.infolist())
+    once = {path for _, path in contents.sent_once()}
     for key, paths in contents.common.items():
-        copies = sum(PurePosixPath(path).name.startswith("qsub.") for path in paths)
+        copies = sum(path not in once for path in paths)
         total += found.getinfo(f"{COMMON}/{key}").file_size * copies
     return total
 

@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from jobauto.actions.status import Status
+from jobauto.actions.status import Status, status
 from jobauto.analysis import pictures, tables, writing
 from jobauto.analysis.axes import label
 from jobauto.analysis.collecting import GOOD, Results, collect
 from jobauto.analysis.summary import Average, by_variable, strange
 from jobauto.cli import show
+from jobauto.cli.choosing import chosen_run
 from jobauto.errors import DONE, SOME_FAILED
 from jobauto.quoting import shown
 from jobauto.report.theme import ORDER
@@ -44,7 +45,14 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--json", action="store_true", help="for programs")
 
 
-def analyse(
+def analyse(arguments: argparse.Namespace, console: Console) -> int:
+    """`jobauto analyse`: of a sweep that ran as one run."""
+    folder = chosen_run(arguments.run)
+    out = arguments.output or folder.parent / f"analysis-{folder.name}"
+    return write(folder, folder, states_of(status(folder)), out, console, arguments.json)
+
+
+def write(
     source: Path,
     results: Path,
     states: Mapping[str, str],

@@ -21,7 +21,7 @@ from jobauto.batches.contents import Contents
 from jobauto.batches.receiving import Received, received
 from jobauto.cli import analysing, show
 from jobauto.clock import Clock
-from jobauto.errors import DONE, Interrupted, UserError
+from jobauto.errors import DONE, UserError
 from jobauto.host import Runner
 from jobauto.options import add_settings
 from jobauto.quoting import shown
@@ -40,7 +40,7 @@ examples:
 """
 
 
-def add_verbs(verb: argparse.ArgumentParser) -> None:
+def add_arguments(verb: argparse.ArgumentParser) -> None:
     """The verbs of `batch`, and their arguments."""
     verb.epilog = _EXAMPLES
     verb.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -166,11 +166,7 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
     _show_plan(target, chosen, console)
     if arguments.dry_run:
         return DONE
-    if not arguments.yes:
-        if not show.person_there():
-            raise UserError("nobody is here to be asked", hint="if this is meant: --yes")
-        if not show.agreed("submit?", console):
-            raise Interrupted("nothing was sent")
+    show.confirm("submit?", arguments.yes, console, otherwise="nothing was sent")
     clock = Clock()
     run, host = sending.send(target, chosen, Runner(person=show.person_there()), clock)
     try:
@@ -250,7 +246,7 @@ def analyse(arguments: argparse.Namespace, console: Console) -> int:
         raise UserError("only the batch of a sweep can be analysed", str(place), hint)
     states = analysing.states_of(status_of(folder))
     out = arguments.output or place.parent / f"analysis-{folder.name}"
-    return analysing.analyse(place, place, states, out, console, arguments.json)
+    return analysing.write(place, place, states, out, console, arguments.json)
 
 
 def cancel(arguments: argparse.Namespace, console: Console) -> int:
@@ -268,11 +264,7 @@ def delete(arguments: argparse.Namespace, console: Console) -> int:
     console.print(escape(f"{show.short(target.file)}, with {len(target.runs())} runs here"))
     for folder in there:
         console.print(escape(f"and on the remote the folder of {folder.name}: {state_of(folder)}"))
-    if not arguments.yes:
-        if not show.person_there():
-            raise UserError("nobody is here to be asked", hint="if this is meant: --yes")
-        if not show.agreed("delete?", console):
-            raise Interrupted("nothing was deleted")
+    show.confirm("delete?", arguments.yes, console, otherwise="nothing was deleted")
     ending.delete(target, arguments.keep_remote, Runner(person=show.person_there()), Clock())
     console.print(escape(f"deleted {shown(target.name)}; what was received stays"))
     return DONE

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import importlib
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+from rich.console import Console
 
 from jobauto import __version__
-from jobauto.cli import analysing, batching, looking, paging, reporting, runlists, sweeping
+from jobauto.cli import looking, paging
 from jobauto.options import Parser, add_pairs
 
 _EXAMPLES = """\
@@ -55,6 +61,40 @@ _JOBS = (
 )
 
 
+#: verbs whose imports take a moment: the module of jobauto.cli that does them
+_LATE = {
+    "sweep": "sweeping",
+    "runlist": "runlists",
+    "batch": "batching",
+    "report": "reporting",
+    "analyse": "analysing",
+}
+
+
+def late(name: str) -> Callable[[argparse.Namespace, Console], int] | None:
+    """What does one of `_LATE`; None for other verbs."""
+    module = _LATE.get(name)
+    return getattr(importlib.import_module(f"jobauto.cli.{module}"), name) if module else None
+
+
+class _Verb(Parser):
+    """A sub-command; one of `_LATE` gets its arguments when it is used."""
+
+    module = ""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        self.fill()
+        return super().parse_known_args(args, namespace)
+
+    def fill(self) -> None:
+        """Add the arguments, unless they are there."""
+        module, self.module = self.module, ""
+        if module:
+            importlib.import_module(f"jobauto.cli.{module}").add_arguments(self)
+
+
 def parser() -> Parser:
     """The command line of jobauto, a sub-command for each verb."""
     top = Parser(
@@ -63,12 +103,12 @@ def parser() -> Parser:
         epilog=_EXAMPLES,
     )
     top.add_argument("--version", action="version", version=f"jobauto {__version__}")
-    verbs = top.add_subparsers(dest="verb", metavar="VERB")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", parser_class=_Verb)
     _init(verbs.add_parser("init", help="make LDIR/init from a template"))
-    sweeping.add_arguments(verbs.add_parser("sweep", help="make LDIR/init: a job for each value"))
-    runlists.add_arguments(verbs.add_parser("runlist", help="make LDIR/init: a job for each file"))
+    verbs.add_parser("sweep", help="make LDIR/init: a job for each value")
+    verbs.add_parser("runlist", help="make LDIR/init: a job for each file")
     text = "sweeps and trees kept as one file: create, submit, receive, analyse"
-    batching.add_verbs(verbs.add_parser("batch", help=text))
+    verbs.add_parser("batch", help=text)
     status = verbs.add_parser("status", help="counts, what runs now, and failures")
     _run_argument(status)
     status.add_argument("--all", action="store_true", help="list every job")
@@ -87,10 +127,8 @@ def parser() -> Parser:
     completion.add_argument("shell", choices=looking.SHELLS)
     report = verbs.add_parser("report", help="a page, a picture or a table of a run, as a file")
     _run_argument(report)
-    reporting.add_arguments(report)
     analyse = verbs.add_parser("analyse", help="numbers of a sweep: a table, averages, pictures")
     _run_argument(analyse)
-    analysing.add_arguments(analyse)
     page = verbs.add_parser("page", help="a link to the web page of a run that goes on")
     _run_argument(page)
     paging.add_arguments(page)
@@ -111,6 +149,10 @@ def parser() -> Parser:
     verbs.add_parser("menu", help="generate batches, and look after them, by numbers")
     login = verbs.add_parser("login", help="open the connection of a run at this terminal")
     _run_argument(login)
+    for name, module in _LATE.items():
+        verbs.choices[name].module = module
+        if "_ARGCOMPLETE" in os.environ:  # it looks at all of them
+            verbs.choices[name].fill()
     return top
 
 

@@ -18,9 +18,9 @@ from jobauto.actions import login as logging_in
 from jobauto.actions import order as ordering
 from jobauto.actions import status as statuses
 from jobauto.actions import why as reasons
-from jobauto.batches.batch import SHELF
-from jobauto.cli import analysing, batching, looking, paging, reporting, runlists, show, sweeping
-from jobauto.cli.commands import FOR_JOBS, FOR_RUNS, parser
+from jobauto.cli import looking, paging, show
+from jobauto.cli.choosing import chosen_run
+from jobauto.cli.commands import FOR_JOBS, FOR_RUNS, late, parser
 from jobauto.clock import Clock
 from jobauto.errors import DONE, JobautoError, UserError
 from jobauto.host import Runner
@@ -39,23 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.verb is None:
             top.print_help()
             return DONE
-        return _VERBS[arguments.verb](arguments, console)
+        verb = late(arguments.verb) or _VERBS[arguments.verb]
+        return verb(arguments, console)
     except JobautoError as error:
         show.error("jobauto", error)
         return error.exit_code
-
-
-def chosen_run(folder: Path) -> Path:
-    """The run meant by a folder: itself, the run it lies in, or the newest one of a project."""
-    start = folder.absolute()
-    for place in (start, *start.parents):
-        if is_run(place):
-            return place
-    runs = runs_in(folder)
-    if not runs:
-        hint = "name LDIR or LDIR/<date>, as jobmon.py printed it"
-        raise UserError("no run here", str(folder), hint)
-    return runs[-1]
 
 
 def init(arguments: argparse.Namespace, console: Console) -> int:
@@ -136,19 +124,6 @@ def order(arguments: argparse.Namespace, console: Console) -> int:
     return DONE
 
 
-def report(arguments: argparse.Namespace, console: Console) -> int:
-    """`jobauto report`."""
-    return reporting.report(chosen_run(arguments.run), arguments.output, console)
-
-
-def analyse(arguments: argparse.Namespace, console: Console) -> int:
-    """`jobauto analyse`: of a sweep that ran as one run."""
-    folder = chosen_run(arguments.run)
-    states = analysing.states_of(statuses.status(folder))
-    out = arguments.output or folder.parent / f"analysis-{folder.name}"
-    return analysing.analyse(folder, folder, states, out, console, arguments.json)
-
-
 def page(arguments: argparse.Namespace, console: Console) -> int:
     """`jobauto page`."""
     return paging.page(chosen_run(arguments.run), arguments, console, Clock())
@@ -156,7 +131,8 @@ def page(arguments: argparse.Namespace, console: Console) -> int:
 
 def menu(console: Console) -> int:
     """`jobauto menu`: the same verbs by numbers."""
-    # an import that takes a moment
+    from jobauto.batches.batch import SHELF
+    from jobauto.cli import batching
     from jobauto.cli import menu as menus
 
     if not show.person_there():
@@ -191,13 +167,8 @@ def kill(arguments: argparse.Namespace, console: Console) -> int:
 _VERBS = {
     **dict.fromkeys((*FOR_JOBS, *FOR_RUNS), order),
     "init": init,
-    "sweep": sweeping.sweep,
-    "runlist": runlists.runlist,
-    "batch": batching.batch,
     "status": status,
     "why": why,
-    "report": report,
-    "analyse": analyse,
     "page": page,
     "web": lambda arguments, console: paging.web(arguments, console, Clock()),
     "menu": lambda _arguments, console: menu(console),

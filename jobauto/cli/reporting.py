@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from jobauto import report as reports
 from jobauto.cli import show
+from jobauto.cli.choosing import chosen_run
 from jobauto.errors import DONE, UserError
 
 _TEACHES = """\
@@ -39,8 +40,9 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("-o", "--output", action="append", type=Path, metavar="FILE", help=text)
 
 
-def report(folder: Path, outputs: list[Path] | None, console: Console) -> int:
-    """Write each file; nothing is written if one name has an unknown ending."""
+def report(arguments: argparse.Namespace, console: Console) -> int:
+    """`jobauto report`: writes each file, or none if one name has an unknown ending."""
+    folder, outputs = chosen_run(arguments.run), arguments.output
     if not outputs:
         hint = f"name one, such as: -o {show.short(folder / 'report.html')}"
         raise UserError("no file to write", hint=hint)

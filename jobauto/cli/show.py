@@ -61,14 +61,27 @@ def agreed(question: str, console: Console) -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def confirm_jobs(jobs: int, sure: bool, console: Console) -> None:
-    """Ask before very many jobs are made; Interrupted if that is not wanted."""
-    if jobs <= MANY or sure:
+def confirm(
+    question: str,
+    sure: bool,
+    console: Console,
+    *,
+    nobody: str = "nobody is here to be asked",
+    otherwise: str = "nothing was made",
+) -> None:
+    """Ask, unless somebody is `sure`. UserError if nobody is here, Interrupted if it is a no."""
+    if sure:
         return
     if not person_there():
-        raise UserError(f"{jobs} jobs are more than {MANY}", hint="if this is meant: --yes")
-    if not agreed(f"make {jobs} jobs?", console):
-        raise Interrupted("nothing was made")
+        raise UserError(nobody, hint="if this is meant: --yes")
+    if not agreed(question, console):
+        raise Interrupted(otherwise)
+
+
+def confirm_jobs(jobs: int, sure: bool, console: Console) -> None:
+    """Ask before very many jobs are made; as `confirm`."""
+    nobody = f"{jobs} jobs are more than {MANY}"
+    confirm(f"make {jobs} jobs?", sure or jobs <= MANY, console, nobody=nobody)
 
 
 def short(path: Path) -> str:

@@ -1,0 +1,51 @@
+"""A team on one task: several people, several clusters, monitors that are killed."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from pathlib import Path
+
+import cluster
+import pytest
+from sqlalchemy.engine import make_url
+from together import Member, Outcome, work
+
+from jobauto.claims import Database
+
+JOBS = 100
+
+
+def each_once(found: Outcome, jobs: int, members: int) -> None:
+    assert [code for code, _ in found.ends] == [0] * members, found.ends
+    assert Counter(found.ran.values()) == {1: jobs}
+    assert {state for *_, state in found.rows} == {"finished"}
+    assert sum(found.rows.values()) == jobs
+    for one in found.lists:
+        assert set(one) <= {"started finished", "skipped"}
+        assert sum(one.values()) == jobs
+    assert sum(one["started finished"] for one in found.lists) == jobs
+
+
+def test_four_monitors_of_one_machine_share_a_task_in_a_file(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/tasks.db"
+    members = [Member(f"m{n}", "local", url) for n in range(4)]
+    found = work(members, JOBS, tmp_path, "s", url, room=4, kills=6)
+    each_once(found, JOBS, 4)
+    assert found.kills
+
+
+@pytest.mark.usefixtures("lab")
+def test_a_team_on_two_clusters(tmp_path: Path, postgresql: str) -> None:
+    made = make_url(postgresql)
+    plain = f"postgresql://{made.username}@{made.host}:{made.port}/{made.database}"
+    members = [
+        Member(f"p{n}", site, plain, str(made.password))
+        for n in range(4)
+        for site in ("slurm", "sge")
+    ]
+    Database(postgresql).prepare()
+    tag = secrets.token_hex(3)
+    found = work(members, JOBS, tmp_path, tag, postgresql, room=6, kills=6)
+    each_once(found, JOBS, 8)
+    assert sum(cluster.accounted(site, tag) for site in ("slurm", "sge")) == JOBS
