@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobauto.claims import Database, Held, Holder, Lost, Mine, Task
+from jobauto.claims import Database, Held, Holder, Lost, Task
 from jobauto.claims.tables import CLAIMED, FAILED, FREE, KILLED, SUBMITTING, UNSURE
 from jobauto.clock import Clock, growing
 from jobauto.conditions import Condition
@@ -51,7 +51,7 @@ class Sharing:
             return []
         try:
             self._register(known)
-            self._tell(self.task.mine())
+            self.tell()
             self._say_lost(self.task.renew(list(self.held.values())))
             found = self._learn()
         except DatabaseError as error:
@@ -110,7 +110,9 @@ class Sharing:
         free = [name for name, other in self.task.look(done).items() if other.state == FREE]
         self.task.ended(self.task.take(len(free), free), "skipped")
 
-    def _tell(self, mine: Sequence[Mine]) -> None:
+    def tell(self) -> None:
+        """Tell the database what became of our jobs. DatabaseError."""
+        mine = self.task.mine()
         ended, back = defaultdict[str, list[Held]](list), list[Held]()
         begun, jobids = list[Held](), dict[Held, str]()
         for one in mine:

@@ -157,7 +157,7 @@ def prepare(of: Run, chosen: Settings, host: Host, clock: Clock) -> Monitor:
         chosen.interval,
     )
     if chosen.task:
-        monitor.submitting.shared = _shared(of, chosen, ledger, clock)
+        monitor.submitting.shared = share(of, chosen, ledger, clock)
     if not known:
         ledger.unlisted |= graph.jobs.keys()
     if first_time:
@@ -165,7 +165,7 @@ def prepare(of: Run, chosen: Settings, host: Host, clock: Clock) -> Monitor:
     return monitor
 
 
-def _shared(of: Run, chosen: Settings, ledger: Ledger, clock: Clock) -> Sharing:
+def share(of: Run, chosen: Settings, ledger: Ledger, clock: Clock) -> Sharing:
     """Our part in the task that the settings name. DatabaseError, so that nothing runs unshared."""
     # an import that takes a moment, of an extra
     from jobauto.sharing import joined

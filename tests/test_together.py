@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import cluster
 import pytest
+from places import newest, place, wait_for
 from sqlalchemy.engine import make_url
 from together import Member, Outcome, work
+from trees import job, make
 
-from jobauto.claims import Database
+from jobauto.claims import Database, progress
+from jobauto.errors import DatabaseError
 
 JOBS = 100
 
@@ -33,6 +37,32 @@ def test_four_monitors_of_one_machine_share_a_task_in_a_file(tmp_path: Path) -> 
     found = work(members, JOBS, tmp_path, "s", url, room=4, kills=6)
     each_once(found, JOBS, 4)
     assert found.kills
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_kill_of_the_whole_run_is_told_to_the_others(tmp_path: Path, there: bool) -> None:
+    database = tmp_path / "tasks.db"
+    url = f"sqlite:///{database}"
+    tree = {f"m{n}/qsub.0": job("sleep 100") for n in range(3)}
+    make(tmp_path / "L/init", tree | {f"m{n}/qsub.dependency.0": "" for n in range(3)})
+    with place("local", tmp_path) as at:
+        at.start(tmp_path / "L", "--task", "T", "--db", url, "--maxqsub", "2", "--no-http")
+
+        def states() -> list[str]:
+            with suppress(DatabaseError):  # there are no tables yet
+                return sorted(one.state for one in progress(Database(url), "T"))
+            return []
+
+        wait_for(lambda: states() == ["free", "submitted", "submitted"])
+        if not there:
+            database.write_text("no database")
+        killed = at.run_kill(newest(tmp_path / "L"))
+    assert killed.returncode == 0, killed.stderr
+    assert "2 job(s) killed" in killed.stdout
+    said = "the shared task does not know of this before the monitor is started again"
+    if there:
+        assert states() == ["free", "killed", "killed"]
+    assert (said in killed.stdout) is not there
 
 
 @pytest.mark.usefixtures("lab")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jobauto import lock
 from jobauto.clock import Clock
+from jobauto.errors import JobautoError
 from jobauto.host import Host, Runner
 from jobauto.judge import adopted, refused
 from jobauto.ledger import Entry, Ledger
@@ -16,7 +17,8 @@ from jobauto.remote.killing import Kill, Killed
 from jobauto.remote.observation import Observe
 from jobauto.run import Run, open_run
 from jobauto.schedulers import DIALECTS
-from jobauto.start import host_of, let_in
+from jobauto.settings import Settings
+from jobauto.start import host_of, let_in, share
 
 PATIENCE = 15  # seconds, for jobs that take their time to end
 
@@ -32,6 +34,7 @@ class Outcome:
     left: list[str] = field(default_factory=list)  # still in the queue, against our wish
     others: set[str] = field(default_factory=set)  # JOBIDs given to other jobs since
     said: str = ""
+    untold: str = ""  # why the database of a shared task does not know
 
 
 def kill(folder: Path, runner: Runner, clock: Clock) -> Outcome:
@@ -54,7 +57,19 @@ def kill(folder: Path, runner: Runner, clock: Clock) -> Outcome:
         finally:
             host.close()
         ledger.save(clock.date())
+        outcome.untold = _tell(run, ledger, clock)
     return outcome
+
+
+def _tell(run: Run, ledger: Ledger, clock: Clock) -> str:
+    """Let the others of a shared task know; why that could not be done."""
+    chosen = Settings.model_construct(**run.settings)
+    if chosen.task:
+        try:
+            share(run, chosen, ledger, clock).tell()
+        except JobautoError as error:
+            return str(error)
+    return ""
 
 
 def _kill_all(run: Run, ledger: Ledger, host: Host, clock: Clock, outcome: Outcome) -> None:

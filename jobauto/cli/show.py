@@ -209,6 +209,9 @@ def print_killed(done: Killed, console: Console) -> int:
         console.print(escape(f"{name} may or may not have been submitted; look at the queue"))
     for name in done.left:
         console.print(escape(f"{name} is still in the queue: {done.said}"))
+    if done.untold:
+        text = "the shared task does not know of this before the monitor is started again: "
+        console.print(escape(text + done.untold))
     return BAD_USAGE if done.left else DONE
 
 
