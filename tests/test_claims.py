@@ -27,7 +27,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path, time: Time) -> Iter
     if request.param == "postgresql":
         url = request.getfixturevalue("postgresql")
     made = Database(url, time)
-    made.prepare()
+    made.upgrade()
     yield made
     made.close()
 

@@ -31,7 +31,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def database(url: str) -> Iterator[Database]:
     made = Database(url)
-    made.prepare()
+    made.upgrade()
     yield made
     made.close()
 
