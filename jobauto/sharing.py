@@ -11,7 +11,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from jobauto.claims import Database, Held, Holder, Lost, Mine, Task
 from jobauto.claims.tables import CLAIMED, FAILED, FREE, KILLED, SUBMITTING, UNSURE
@@ -170,8 +169,6 @@ class Sharing:
 def joined(url: str, task: str, site: str, run: str, ledger: Ledger, clock: Clock) -> Sharing:
     """Our part in a task of a database. UserError; DatabaseError if it does not let us in."""
     database = Database(url)
-    if database.url.database and database.dialect == "sqlite":
-        Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
     holder = Holder(database.person, site, run)
     shared = Sharing(Task(database, task, holder), ledger, clock)
     try:

@@ -7,6 +7,7 @@ import pwd
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -44,6 +45,9 @@ class Database:
     def __repr__(self) -> str:
         return f"Database({faults.shown(self.url)!r})"
 
+    def __str__(self) -> str:
+        return faults.shown(self.url)
+
     @property
     def person(self) -> str:
         """As whom we come in: the role that the URL names, or PGUSER, or our login here."""
@@ -68,6 +72,7 @@ class Database:
 
     def prepare(self) -> None:
         """See that it can be used; a file of SQLite without tables gets them. DatabaseError."""
+        self._make_folder()
         with self._told(), self._engine.connect() as raw:
             connection = raw.execution_options(jobauto_writes=False)
             with connection.begin():
@@ -82,18 +87,23 @@ class Database:
 
         DatabaseError, also if they are newer than ours, or others.
         """
+        self._make_folder()
         with self._told(), self._engine.connect() as raw:
             connection = raw.execution_options(jobauto_writes=True)
             with connection.begin():
-                return versions.upgrade(connection, faults.shown(self.url))
+                return versions.upgrade(connection, str(self))
 
     def close(self) -> None:
         """Let go of all connections; the next transaction makes another."""
         self._engine.dispose()
 
+    def _make_folder(self) -> None:
+        if self.dialect == "sqlite" and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+
     def _check(self, connection: Connection) -> None:
         version = connection.scalar(select(tables.version.c.version_num))
-        versions.check(version, faults.shown(self.url))
+        versions.check(version, str(self))
 
     def _check_person(self, connection: Connection) -> None:
         if self.dialect != "postgresql":
@@ -104,7 +114,7 @@ class Database:
                 f"it knows you as {quoting.shown(str(known))}, not as {quoting.shown(self.person)}"
             )
             hint = "name yourself in --db: postgresql://me@host/name"
-            raise DatabaseRefused(what, faults.shown(self.url), hint)
+            raise DatabaseRefused(what, str(self), hint)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -29,13 +29,18 @@ def check(version: str | None, where: str) -> None:
     raise WrongVersion(f"its tables are of version {version}, not {ours}", where, OWNER)
 
 
+def lock(connection: Connection) -> None:
+    """Wait for others who change tables or accounts; until the end of the transaction."""
+    if connection.dialect.name == "postgresql":  # SQLite has locked the file already
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+
 def upgrade(connection: Connection, where: str) -> str | None:
     """Bring the tables to our version, in the open transaction; the version that was found.
 
     WrongVersion if they are newer, or not known to be ours.
     """
-    if connection.dialect.name == "postgresql":  # SQLite has locked the file already
-        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    lock(connection)
     version = found(connection)
     if version is None:
         _refuse_others(connection, where)

@@ -6,7 +6,16 @@ import argparse
 from pathlib import Path
 
 from jobauto import __version__
-from jobauto.cli import analysing, batching, looking, paging, reporting, runlists, sweeping
+from jobauto.cli import (
+    accounts,
+    analysing,
+    batching,
+    looking,
+    paging,
+    reporting,
+    runlists,
+    sweeping,
+)
 from jobauto.options import Parser, add_pairs
 
 _EXAMPLES = """\
@@ -31,6 +40,7 @@ examples:
   jobauto report si -o si.html                    timeline, failures, graph; also .svg .csv
   jobauto menu                                    batches by numbers, if you prefer that
   jobauto analyse rings                           what came of a sweep: table, averages, pictures
+  jobauto db --help                               who may share the tasks of a database
   jobauto login si                                the remote wants a code: type it here
   jobauto kill si/20261120_231500                 the same as ./kill in that folder
 """
@@ -108,6 +118,8 @@ def parser() -> Parser:
         _run_argument(verb)
         for option in ("maxqsub", "maxpending", "interval") if name == "limit" else ():
             verb.add_argument(f"--{option}", metavar="N", help="as in jobmon.py --help")
+    text = "the database of shared tasks: its tables, and who may come in"
+    accounts.add_verbs(verbs.add_parser("db", help=text))
     verbs.add_parser("menu", help="generate batches, and look after them, by numbers")
     login = verbs.add_parser("login", help="open the connection of a run at this terminal")
     _run_argument(login)

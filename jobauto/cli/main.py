@@ -19,7 +19,17 @@ from jobauto.actions import order as ordering
 from jobauto.actions import status as statuses
 from jobauto.actions import why as reasons
 from jobauto.batches.batch import SHELF
-from jobauto.cli import analysing, batching, looking, paging, reporting, runlists, show, sweeping
+from jobauto.cli import (
+    accounts,
+    analysing,
+    batching,
+    looking,
+    paging,
+    reporting,
+    runlists,
+    show,
+    sweeping,
+)
 from jobauto.cli.commands import FOR_JOBS, FOR_RUNS, parser
 from jobauto.clock import Clock
 from jobauto.errors import DONE, JobautoError, UserError
@@ -200,6 +210,7 @@ _VERBS = {
     "analyse": analyse,
     "page": page,
     "web": lambda arguments, console: paging.web(arguments, console, Clock()),
+    "db": accounts.db,
     "menu": lambda _arguments, console: menu(console),
     "login": login,
     "log": log,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from jobauto import registry, sources
-from jobauto.claims import Database
+
+if TYPE_CHECKING:
+    from jobauto.claims import Database
 
 
 def add_option(verb: argparse.ArgumentParser) -> None:
@@ -19,5 +22,9 @@ def add_option(verb: argparse.ArgumentParser) -> None:
 
 def database(arguments: argparse.Namespace) -> Database:
     """The database that `--db` names, or else the person's settings. UserError."""
-    given = {"db": arguments.db} if arguments.db else {}
+    # an import that takes a moment, of an extra
+    from jobauto.claims import Database
+
+    given = {"ldir": "."}  # which settings want; no file of a project is read
+    given |= {"db": arguments.db} if arguments.db else {}
     return Database(sources.load(given, None, {}).db or registry.tasks())

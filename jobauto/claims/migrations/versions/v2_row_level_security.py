@@ -10,11 +10,12 @@ revision = "2"
 down_revision = "1"
 
 _NOW = "CAST(extract(epoch FROM now()) AS double precision)"
+_FREE = "person = '' AND state = 'free' AND free_from = 0"
 _OURS = "person = CAST(current_user AS text)"
 # nobody's; ours; of one whose lease has passed; to be tried again by whoever has room
 _MAY_CHANGE = f"""person = '' OR {_OURS}
     OR (state = 'claimed' AND free_from <= {_NOW}) OR state IN ('failed', 'killed')"""
-_MAY_BECOME = f"{_OURS} OR (person = '' AND state = 'free' AND free_from = 0)"
+_MAY_BECOME = f"{_OURS} OR ({_FREE})"
 # else one could take the token of another's claim, whose end could then not be written down
 _OF_OUR_CLAIM = f"""{_OURS} AND EXISTS (SELECT FROM job WHERE job.id = attempt.job_id
     AND job.token = attempt.token AND job.person = attempt.person)"""
@@ -22,7 +23,7 @@ _OF_OUR_CLAIM = f"""{_OURS} AND EXISTS (SELECT FROM job WHERE job.id = attempt.j
 _STATEMENTS = f"""
 ALTER TABLE job ENABLE ROW LEVEL SECURITY;
 CREATE POLICY job_read ON job FOR SELECT USING (true);
-CREATE POLICY job_add ON job FOR INSERT WITH CHECK (person = '' AND state = 'free' AND free_from = 0);
+CREATE POLICY job_add ON job FOR INSERT WITH CHECK ({_FREE});
 CREATE POLICY job_change ON job FOR UPDATE USING ({_MAY_CHANGE}) WITH CHECK ({_MAY_BECOME});
 ALTER TABLE attempt ENABLE ROW LEVEL SECURITY;
 CREATE POLICY attempt_read ON attempt FOR SELECT USING (true);
