@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tasks import ANN, BOB, LEASE, Time, names, task
+from tasks import ANN, BOB, LEASE, Shared, Time, names, task
 
-from jobauto.claims import Database, Held, Holder, Lost, Mine, Tally, progress, tables
+from jobauto.claims import Database, Held, Holder, Lost, Mine, Tally, Task, progress, tables
 from jobauto.errors import UserError
 
 TEN = names(10)
@@ -21,13 +21,16 @@ def time() -> Time:
     return Time()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "members"])
 def database(request: pytest.FixtureRequest, tmp_path: Path, time: Time) -> Iterator[Database]:
+    """On PostgreSQL as its owner, and as two members, whom row-level security watches."""
     url = f"sqlite:///{tmp_path}/claims.db"
-    if request.param == "postgresql":
+    if request.param != "sqlite":
         url = request.getfixturevalue("postgresql")
-    made = Database(url, time)
+    made = Shared(url, time)
     made.upgrade()
+    if request.param == "members":
+        made.let_in(ANN, BOB)
     yield made
     made.close()
 
@@ -268,10 +271,11 @@ def test_jobids_go_to_their_jobs(database: Database) -> None:
 
 
 def test_a_person_releases_what_a_lost_monitor_had(database: Database) -> None:
-    ann, bob = task(database, ANN, jobs=3), task(database, BOB)
+    ann = task(database, ANN, jobs=3)
     held = handed_in(database, number=2)
     handed_in(database, BOB)
-    assert bob.release("ann", TEN) == TEN[:2]
+    owner = Task(database, "T", BOB)
+    assert owner.release(ANN.person, TEN) == TEN[:2]
     assert ann.ended(held, "finished") == [Lost(name, "free") for name in TEN[:2]]
     assert states(database) == dict(zip(TEN[:3], ["free", "free", "submitted"], strict=True))
     assert history(database) == [(ANN.person, 1, "released", f"j{n}") for n in range(2)]
@@ -282,8 +286,8 @@ def test_a_doubtful_job_waits_for_a_person(database: Database) -> None:
     held = handed_in(database)
     ann.ended(held, "unsure")
     assert ann.again(TEN) == []
-    assert ann.release("bob", TEN) == []
-    assert ann.release("ann", TEN) == TEN[:1]
+    assert ann.release(BOB.person, TEN) == []
+    assert ann.release(ANN.person, TEN) == TEN[:1]
     assert history(database) == [(ANN.person, 1, "released", "j0")]
 
 
@@ -351,7 +355,9 @@ def test_what_a_monitor_forgot_falls_back_although_it_lives(database: Database, 
     time.seconds += LEASE
     ann.renew(held)
     assert [one.name for one in bob.take(2)] == TEN[:1]
-    assert ann.renew([Held(TEN[0], "old"), *held]) == [Lost(TEN[0], "claimed", BOB.person, "cluster-b")]
+    assert ann.renew([Held(TEN[0], "old"), *held]) == [
+        Lost(TEN[0], "claimed", BOB.person, "cluster-b")
+    ]
 
 
 def test_an_older_claim_of_the_same_run_is_lost_as_well(database: Database, time: Time) -> None:

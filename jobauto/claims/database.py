@@ -108,7 +108,7 @@ class Database:
     def _check_person(self, connection: Connection) -> None:
         if self.dialect != "postgresql":
             return
-        known = connection.scalar(select(func.current_user()))
+        known = connection.scalar(select(func.session_user()))
         if known != self.person:
             what = (
                 f"it knows you as {quoting.shown(str(known))}, not as {quoting.shown(self.person)}"

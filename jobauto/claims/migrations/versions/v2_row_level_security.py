@@ -11,7 +11,8 @@ down_revision = "1"
 
 _NOW = "CAST(extract(epoch FROM now()) AS double precision)"
 _FREE = "person = '' AND state = 'free' AND free_from = 0"
-_OURS = "person = CAST(current_user AS text)"
+# not current_user, which a person could make the group that all are in
+_OURS = "person = CAST(session_user AS text)"
 # nobody's; ours; of one whose lease has passed; to be tried again by whoever has room
 _MAY_CHANGE = f"""person = '' OR {_OURS}
     OR (state = 'claimed' AND free_from <= {_NOW}) OR state IN ('failed', 'killed')"""
