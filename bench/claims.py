@@ -49,7 +49,7 @@ finished, {ROOM} together. In the middle of the task, after half of it was finis
 
 def measured(database: Database, size: int) -> list[str]:
     """A row of the table, without its first two cells."""
-    database.prepare()
+    database.upgrade()
     ann = task(database)
     begun = time.perf_counter()
     ann.register((name, "") for name in names(size))

@@ -193,5 +193,5 @@ def option(name: str) -> str:
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables that a job or a command may see."""
-    hidden = {PREFIX + name.upper() for name in SECRET}
+    hidden = {PREFIX + name.upper() for name in SECRET} | {"PGPASSWORD"}
     return {name: text for name, text in environment.items() if name not in hidden}

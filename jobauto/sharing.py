@@ -8,12 +8,9 @@ While the database cannot be asked nothing new is claimed, and what runs is foll
 from __future__ import annotations
 
 import logging
-import os
-import pwd
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from jobauto.claims import Database, Held, Holder, Lost, Task
 from jobauto.claims.tables import CLAIMED, FAILED, FREE, KILLED, SUBMITTING, UNSURE
@@ -174,9 +171,7 @@ class Sharing:
 def joined(url: str, task: str, site: str, run: str, ledger: Ledger, clock: Clock) -> Sharing:
     """Our part in a task of a database. UserError; DatabaseError if it does not let us in."""
     database = Database(url)
-    if database.url.database and database.dialect == "sqlite":
-        Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
-    holder = Holder(database.url.username or pwd.getpwuid(os.getuid()).pw_name, site, run)
+    holder = Holder(database.person, site, run)
     shared = Sharing(Task(database, task, holder), ledger, clock)
     try:
         database.prepare()

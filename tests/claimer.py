@@ -27,7 +27,7 @@ ROOM = 25
 class Claimer:
     def __init__(self, run: str, folder: Path, chance: float, seed: str) -> None:
         self.database = Database(os.environ["JOBAUTO_TRIAL_DB"])
-        self.task = Task(self.database, "trial", Holder(f"person of {run}", run, run), LEASE)
+        self.task = Task(self.database, "trial", Holder(self.database.person, run, run), LEASE)
         self.queue = folder / run
         self.random = random.Random(seed)
         self.chance = chance

@@ -14,6 +14,8 @@ import psycopg
 from places import LAB
 from psycopg import sql
 
+from jobauto.claims import Database, accounts
+
 SOCKET = LAB / "postgresql" / "socket"
 SETTINGS = LAB / "postgresql" / "data" / "postgresql.conf"
 
@@ -52,17 +54,36 @@ def as_superuser(*statements: sql.Composable, database: str = "postgres") -> lis
 
 @contextmanager
 def fresh() -> Iterator[str]:
-    """The URL of a new, empty database, whose owner is a new role; both are gone in the end."""
+    """The URL of a new, empty database, whose owner is a new role that may make others.
+
+    In the end all are gone, the people who were let in, too.
+    """
     name, password = f"t_{secrets.token_hex(6)}", secrets.token_hex(12)
     role = sql.Identifier(name)
+    making = "CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}"
     as_superuser(
-        sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password)),
+        sql.SQL(making).format(role, sql.Literal(password)),
         sql.SQL("CREATE DATABASE {} OWNER {}").format(role, role),
     )
     try:
         yield f"postgresql+psycopg://{name}:{password}@127.0.0.1:{port()}/{name}"
     finally:
-        as_superuser(
-            sql.SQL("DROP DATABASE {} WITH (FORCE)").format(role),
-            sql.SQL("DROP ROLE {}").format(role),
-        )
+        as_superuser(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(role))
+        group = sql.Identifier(f"jobauto_{name}")
+        for person in [*map(sql.Identifier, _people(name)), group, role]:
+            as_superuser(sql.SQL("DROP ROLE IF EXISTS {}").format(person))
+
+
+def _people(database: str) -> list[str]:
+    mark = sql.Literal(f"a person of the jobauto database {database}")
+    which = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = {}"
+    return [row[0] for row in as_superuser(sql.SQL(which).format(mark))]
+
+
+def let_in(url: str, person: str) -> str:
+    """The URL with which a new person comes into the database that somebody else's URL names."""
+    owner = Database(url)
+    made = accounts.add(owner, person)
+    owner.close()
+    found = owner.url.set(username=person, password=made.password)
+    return found.render_as_string(hide_password=False)

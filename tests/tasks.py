@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+import secrets
+
+from databases import let_in
+
 from jobauto.claims import Database, Holder, Task
 
 LEASE = 100.0
-ANN = Holder("ann", "cluster-a", "run-1")
-BOB = Holder("bob", "cluster-b", "run-2")
+# roles are those of a whole server, which other sessions may use as well
+TAG = secrets.token_hex(4)
+ANN = Holder(f"ann_{TAG}", "cluster-a", "run-1")
+BOB = Holder(f"bob_{TAG}", "cluster-b", "run-2")
 
 
 class Time:
-    """Seconds since 1970, as passed to a database."""
+    """Seconds since 1970, as passed to a database.
+
+    They lie in the past: row-level security, which has only its own clock, lets every lease pass.
+    """
 
     def __init__(self) -> None:
-        self.seconds = 1_800_000_000.0
+        self.seconds = 1_600_000_000.0
 
     def __call__(self) -> float:
         return self.seconds
+
+
+class Shared(Database):
+    """A database as its owner sees it; in `task`, people whom it has let in come as themselves."""
+
+    def __init__(self, url: str, time: Time | None = None) -> None:
+        super().__init__(url, time)
+        self.people: dict[str, Database] = {}
+
+    def let_in(self, *holders: Holder) -> None:
+        """Give people accounts."""
+        url = self.url.render_as_string(hide_password=False)
+        for holder in holders:
+            self.people[holder.person] = Database(let_in(url, holder.person), self._time)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        for database in self.people.values():
+            database.close()
+        super().close()
 
 
 def names(number: int, start: int = 0) -> list[str]:
@@ -26,7 +55,8 @@ def names(number: int, start: int = 0) -> list[str]:
 
 def task(database: Database, holder: Holder = ANN, jobs: int = 0, name: str = "T") -> Task:
     """A task for one holder; with `jobs` it has as many."""
-    made = Task(database, name, holder, LEASE)
+    people = database.people if isinstance(database, Shared) else {}
+    made = Task(people.get(holder.person, database), name, holder, LEASE)
     if jobs:
         made.register([(job, "") for job in names(jobs)])
     return made

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tasks import ANN, BOB, LEASE, Time, names, task
+from tasks import ANN, BOB, LEASE, Shared, Time, names, task
 
-from jobauto.claims import Database, Held, Holder, Lost, Mine, Tally, progress, tables
+from jobauto.claims import Database, Held, Holder, Lost, Mine, Tally, Task, progress, tables
 from jobauto.errors import UserError
 
 TEN = names(10)
@@ -21,13 +21,16 @@ def time() -> Time:
     return Time()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "members"])
 def database(request: pytest.FixtureRequest, tmp_path: Path, time: Time) -> Iterator[Database]:
+    """On PostgreSQL as its owner, and as two members, whom row-level security watches."""
     url = f"sqlite:///{tmp_path}/claims.db"
-    if request.param == "postgresql":
+    if request.param != "sqlite":
         url = request.getfixturevalue("postgresql")
-    made = Database(url, time)
-    made.prepare()
+    made = Shared(url, time)
+    made.upgrade()
+    if request.param == "members":
+        made.let_in(ANN, BOB)
     yield made
     made.close()
 
@@ -132,7 +135,7 @@ def test_a_claim_falls_back_after_its_lease(database: Database, time: Time) -> N
     (taken,) = bob.take(1)
     assert taken.name == held[0].name
     assert taken.token != held[0].token
-    lost = [Lost(TEN[0], "claimed", "bob", "cluster-b")]
+    lost = [Lost(TEN[0], "claimed", BOB.person, "cluster-b")]
     assert ann.submitting(held) == lost
     assert ann.submitted({held[0]: "12"}) == lost
     assert ann.ended(held, "failed") == lost
@@ -194,7 +197,7 @@ def test_what_has_ended_is_taken_by_nobody(database: Database, time: Time, verdi
     assert task(database, BOB).take(1) == []
     assert ann.mine() == []
     assert states(database) == {TEN[0]: verdict}
-    assert history(database) == [("ann", 1, verdict, "j0")]
+    assert history(database) == [(ANN.person, 1, verdict, "j0")]
 
 
 def test_a_word_that_is_no_verdict_is_a_fault(database: Database) -> None:
@@ -214,20 +217,20 @@ def test_each_call_may_be_made_again(database: Database) -> None:
         assert ann.submitted({held[0]: "12"}) == []
     for _ in range(2):
         assert ann.ended(held, "failed") == []
-    assert history(database) == [("ann", 1, "failed", "12")]
+    assert history(database) == [(ANN.person, 1, "failed", "12")]
 
 
 def test_a_late_call_does_not_move_a_job_back(database: Database) -> None:
     ann = task(database, ANN, jobs=2)
     held = handed_in(database)
-    assert ann.submitting(held) == [Lost(TEN[0], "submitted", "ann", "cluster-a")]
+    assert ann.submitting(held) == [Lost(TEN[0], "submitted", ANN.person, "cluster-a")]
     ann.ended(held, "finished")
-    lost = [Lost(TEN[0], "finished", "ann", "cluster-a")]
+    lost = [Lost(TEN[0], "finished", ANN.person, "cluster-a")]
     assert ann.submitted({held[0]: "13"}) == lost
     assert ann.ended(held, "failed") == lost
     assert ann.give_back(held) == lost
     (fresh,) = ann.take(1)
-    assert ann.submitted({fresh: "14"}) == [Lost(TEN[1], "claimed", "ann", "cluster-a")]
+    assert ann.submitted({fresh: "14"}) == [Lost(TEN[1], "claimed", ANN.person, "cluster-a")]
     assert states(database) == {TEN[0]: "finished", TEN[1]: "claimed"}
 
 
@@ -237,13 +240,13 @@ def test_what_is_given_back_is_free(database: Database) -> None:
     ann.submitting(held[:1])  # and the scheduler had no room
     assert ann.give_back(held) == []
     assert [one.name for one in bob.take(2)] == TEN[:2]
-    assert ann.give_back(held) == [Lost(n, "claimed", "bob", "cluster-b") for n in TEN[:2]]
+    assert ann.give_back(held) == [Lost(n, "claimed", BOB.person, "cluster-b") for n in TEN[:2]]
 
 
 def test_what_was_submitted_cannot_be_given_back(database: Database) -> None:
     ann = task(database, ANN, jobs=1)
     held = handed_in(database)
-    assert ann.give_back(held) == [Lost(TEN[0], "submitted", "ann", "cluster-a")]
+    assert ann.give_back(held) == [Lost(TEN[0], "submitted", ANN.person, "cluster-a")]
 
 
 def test_one_lost_job_does_not_keep_the_others_from_changing(
@@ -268,13 +271,14 @@ def test_jobids_go_to_their_jobs(database: Database) -> None:
 
 
 def test_a_person_releases_what_a_lost_monitor_had(database: Database) -> None:
-    ann, bob = task(database, ANN, jobs=3), task(database, BOB)
+    ann = task(database, ANN, jobs=3)
     held = handed_in(database, number=2)
     handed_in(database, BOB)
-    assert bob.release("ann", TEN) == TEN[:2]
+    owner = Task(database, "T", BOB)
+    assert owner.release(ANN.person, TEN) == TEN[:2]
     assert ann.ended(held, "finished") == [Lost(name, "free") for name in TEN[:2]]
     assert states(database) == dict(zip(TEN[:3], ["free", "free", "submitted"], strict=True))
-    assert history(database) == [("ann", 1, "released", f"j{n}") for n in range(2)]
+    assert history(database) == [(ANN.person, 1, "released", f"j{n}") for n in range(2)]
 
 
 def test_a_doubtful_job_waits_for_a_person(database: Database) -> None:
@@ -282,9 +286,9 @@ def test_a_doubtful_job_waits_for_a_person(database: Database) -> None:
     held = handed_in(database)
     ann.ended(held, "unsure")
     assert ann.again(TEN) == []
-    assert ann.release("bob", TEN) == []
-    assert ann.release("ann", TEN) == TEN[:1]
-    assert history(database) == [("ann", 1, "released", "j0")]
+    assert ann.release(BOB.person, TEN) == []
+    assert ann.release(ANN.person, TEN) == TEN[:1]
+    assert history(database) == [(ANN.person, 1, "released", "j0")]
 
 
 def test_doubt_may_end(database: Database) -> None:
@@ -292,7 +296,7 @@ def test_doubt_may_end(database: Database) -> None:
     held = handed_in(database)
     ann.ended(held, "unsure")
     assert ann.ended(held, "finished") == []
-    assert history(database) == [("ann", 1, "finished", "j0")]
+    assert history(database) == [(ANN.person, 1, "finished", "j0")]
 
 
 def test_a_failed_job_is_tried_again_by_whoever_has_room(database: Database) -> None:
@@ -303,12 +307,12 @@ def test_a_failed_job_is_tried_again_by_whoever_has_room(database: Database) -> 
     assert bob.again(TEN) == TEN[:2]
     assert [one.name for one in bob.take(9)] == TEN[:2]
     bob.submitting(bob.take(9))
-    assert ann.ended(held[:1], "failed") == [Lost(TEN[0], "claimed", "bob", "cluster-b")]
+    assert ann.ended(held[:1], "failed") == [Lost(TEN[0], "claimed", BOB.person, "cluster-b")]
     mine = [one.held for one in bob.mine()]
     bob.submitting(mine)
     bob.ended(mine[:1], "finished")
-    assert ("ann", 1, "failed", "j0") in history(database)
-    assert ("bob", 2, "finished", "") in history(database)
+    assert (ANN.person, 1, "failed", "j0") in history(database)
+    assert (BOB.person, 2, "finished", "") in history(database)
 
 
 def test_another_run_of_the_same_person_is_another_holder(database: Database) -> None:
@@ -323,10 +327,10 @@ def test_progress_by_data_set_site_and_person(database: Database) -> None:
     task(database, BOB).take(2, TEN[5:7])
     assert progress(database, "T") == [
         Tally("metals", "", "", "free", 3),
-        Tally("metals", "cluster-b", "bob", "claimed", 1),
+        Tally("metals", "cluster-b", BOB.person, "claimed", 1),
         Tally("oxides", "", "", "free", 2),
-        Tally("oxides", "cluster-a", "ann", "finished", 3),
-        Tally("oxides", "cluster-b", "bob", "claimed", 1),
+        Tally("oxides", "cluster-a", ANN.person, "finished", 3),
+        Tally("oxides", "cluster-b", BOB.person, "claimed", 1),
     ]
     assert progress(database, "no such task") == []
 
@@ -351,7 +355,9 @@ def test_what_a_monitor_forgot_falls_back_although_it_lives(database: Database, 
     time.seconds += LEASE
     ann.renew(held)
     assert [one.name for one in bob.take(2)] == TEN[:1]
-    assert ann.renew([Held(TEN[0], "old"), *held]) == [Lost(TEN[0], "claimed", "bob", "cluster-b")]
+    assert ann.renew([Held(TEN[0], "old"), *held]) == [
+        Lost(TEN[0], "claimed", BOB.person, "cluster-b")
+    ]
 
 
 def test_an_older_claim_of_the_same_run_is_lost_as_well(database: Database, time: Time) -> None:

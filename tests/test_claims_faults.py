@@ -91,7 +91,7 @@ def test_no_such_database(postgresql: str) -> None:
 
 
 def test_no_right_to_the_tables(postgresql: str) -> None:
-    Database(postgresql).prepare()
+    Database(postgresql).upgrade()
     name = make_url(postgresql).database
     assert name
     take_away = sql.SQL("ALTER TABLE job OWNER TO postgres")
@@ -103,11 +103,12 @@ def test_a_database_without_tables(postgresql: str, tmp_path: Path) -> None:
     for url in (postgresql, f"sqlite:///{tmp_path}/empty.db"):
         error = told(url, WrongVersion)
         assert error.what.startswith("it has no tables of ours")
-        assert "empty database" in (error.hint or "")
+        assert "jobauto db init" in (error.hint or "")
 
 
 @pytest.mark.parametrize(
-    ("version", "hint"), [("2", "newer jobauto"), ("0", "empty database"), ("?", "empty database")]
+    ("version", "hint"),
+    [("3", "newer jobauto"), ("0", "jobauto db init"), ("?", "jobauto db init")],
 )
 def test_tables_of_another_version(tmp_path: Path, version: str, hint: str) -> None:
     url = f"sqlite:///{tmp_path}/claims.db"
@@ -126,6 +127,7 @@ def test_tables_of_another_version(tmp_path: Path, version: str, hint: str) -> N
 def test_preparing_twice_changes_nothing(postgresql: str, tmp_path: Path) -> None:
     for url in (postgresql, f"sqlite:///{tmp_path}/claims.db"):
         database = Database(url)
+        database.upgrade()
         database.prepare()
         task(database, jobs=2)
         database.prepare()
@@ -161,7 +163,7 @@ def test_a_file_that_another_holds_locked(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_server_that_went_away_is_found_again(postgresql: str) -> None:
     """Its connections are ended, as by a restart of the server."""
     database = Database(postgresql)
-    database.prepare()
+    database.upgrade()
     ann = task(database, jobs=2)
     name = make_url(postgresql).database
     end = sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}")
@@ -209,7 +211,7 @@ def test_the_log_holds_no_password(postgresql: str, caplog: pytest.LogCaptureFix
     password = make_url(postgresql).password
     with caplog.at_level(logging.DEBUG):
         database = Database(postgresql)
-        database.prepare()
+        database.upgrade()
         task(database, jobs=1).take(1)
     assert isinstance(password, str)
     assert password not in caplog.text
@@ -223,6 +225,7 @@ def test_the_password_may_stand_in_the_environment_or_in_a_file(
     """libpq's own ways: PGPASSWORD, and ~/.pgpass."""
     url = make_url(postgresql)
     bare = url.set(password=None).render_as_string(hide_password=False)
+    Database(postgresql).upgrade()
     assert isinstance(url.password, str)
     monkeypatch.setenv("PGPASSWORD", url.password)
     Database(bare).prepare()

@@ -21,6 +21,7 @@ JOBS = 60
 def test_two_clusters_share_a_task_and_each_job_is_submitted_once(
     tmp_path: Path, postgresql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    Database(postgresql).upgrade()
     url = make_url(postgresql)
     monkeypatch.setenv("PGPASSWORD", str(url.password))
     plain = f"postgresql://{url.username}@{url.host}:{url.port}/{url.database}"

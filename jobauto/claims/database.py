@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -14,14 +17,15 @@ from sqlalchemy import (
     create_engine,
     event,
     exc,
-    insert,
+    func,
     literal,
     select,
 )
 from sqlalchemy.engine import URL, make_url
 
-from jobauto.claims import dialects, faults, tables
-from jobauto.errors import DatabaseError, DatabaseRefused, UserError, WrongVersion
+from jobauto import quoting
+from jobauto.claims import dialects, faults, tables, versions
+from jobauto.errors import DatabaseError, DatabaseRefused, UserError
 
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 
@@ -41,6 +45,18 @@ class Database:
     def __repr__(self) -> str:
         return f"Database({faults.shown(self.url)!r})"
 
+    def __str__(self) -> str:
+        return faults.shown(self.url)
+
+    @property
+    def person(self) -> str:
+        """As whom we come in: the role that the URL names, or PGUSER, or our login here."""
+        login = pwd.getpwuid(os.geteuid()).pw_name
+        if self.dialect == "sqlite":
+            return login
+        named = self.url.username or self.url.query.get("user")
+        return str(named or os.environ.get("PGUSER") or login)
+
     def now(self) -> ColumnElement[float]:
         """The time, as a part of a statement."""
         return literal(self._time()) if self._time else dialects.now(self.dialect)
@@ -55,29 +71,50 @@ class Database:
                 yield connection
 
     def prepare(self) -> None:
-        """Make the tables where there are none. DatabaseError, also if there are others."""
+        """See that it can be used; a file of SQLite without tables gets them. DatabaseError."""
+        self._make_folder()
+        with self._told(), self._engine.connect() as raw:
+            connection = raw.execution_options(jobauto_writes=False)
+            with connection.begin():
+                if self.dialect == "postgresql" or versions.found(connection):
+                    self._check(connection)
+                    self._check_person(connection)
+                    return
+        self.upgrade()
+
+    def upgrade(self) -> str | None:
+        """Bring the tables to our version; that which was found, None if there were no tables.
+
+        DatabaseError, also if they are newer than ours, or others.
+        """
+        self._make_folder()
         with self._told(), self._engine.connect() as raw:
             connection = raw.execution_options(jobauto_writes=True)
             with connection.begin():
-                tables.metadata.create_all(connection)
-                if connection.scalar(select(tables.version.c.version_num)) is None:
-                    now = str(tables.VERSION)
-                    connection.execute(insert(tables.version).values(version_num=now))
-                self._check(connection)
+                return versions.upgrade(connection, str(self))
 
     def close(self) -> None:
         """Let go of all connections; the next transaction makes another."""
         self._engine.dispose()
 
+    def _make_folder(self) -> None:
+        if self.dialect == "sqlite" and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+
     def _check(self, connection: Connection) -> None:
-        found = connection.scalar(select(tables.version.c.version_num))
-        if found == str(tables.VERSION):
+        version = connection.scalar(select(tables.version.c.version_num))
+        versions.check(version, str(self))
+
+    def _check_person(self, connection: Connection) -> None:
+        if self.dialect != "postgresql":
             return
-        where, ours = faults.shown(self.url), tables.VERSION
-        if found and found.isdecimal() and int(found) > ours:
-            what = f"its tables are of version {found}, this jobauto knows {ours}"
-            raise WrongVersion(what, where, "get a newer jobauto")
-        raise WrongVersion(f"its tables are of version {found}, not {ours}", where, faults.INIT)
+        known = connection.scalar(select(func.session_user()))
+        if known != self.person:
+            what = (
+                f"it knows you as {quoting.shown(str(known))}, not as {quoting.shown(self.person)}"
+            )
+            hint = "name yourself in --db: postgresql://me@host/name"
+            raise DatabaseRefused(what, str(self), hint)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

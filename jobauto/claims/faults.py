@@ -12,7 +12,7 @@ from jobauto import quoting
 from jobauto.errors import DatabaseError, DatabaseRefused, NoDatabase, WrongVersion
 
 _LONGEST = 300  # characters of a complaint
-INIT = "the first run of a task makes them in an empty database, if it may"
+INIT = "they are made in an empty database by: jobauto db init"
 
 _REFUSED = re.compile(
     r"password|authentication|pg_hba|permission denied|row-level security|readonly database"

@@ -37,6 +37,7 @@ examples:
   jobauto report si -o si.html                    timeline, failures, graph; also .svg .csv
   jobauto menu                                    batches by numbers, if you prefer that
   jobauto analyse rings                           what came of a sweep: table, averages, pictures
+  jobauto db --help                               who may share the tasks of a database
   jobauto login si                                the remote wants a code: type it here
   jobauto kill si/20261120_231500                 the same as ./kill in that folder
 """
@@ -68,6 +69,7 @@ _LATE = {
     "batch": "batching",
     "report": "reporting",
     "analyse": "analysing",
+    "db": "accounts",
 }
 
 
@@ -146,6 +148,8 @@ def parser() -> Parser:
         _run_argument(verb)
         for option in ("maxqsub", "maxpending", "interval") if name == "limit" else ():
             verb.add_argument(f"--{option}", metavar="N", help="as in jobmon.py --help")
+    text = "the database of shared tasks: its tables, and who may come in"
+    verbs.add_parser("db", help=text)
     verbs.add_parser("menu", help="generate batches, and look after them, by numbers")
     login = verbs.add_parser("login", help="open the connection of a run at this terminal")
     _run_argument(login)

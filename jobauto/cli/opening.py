@@ -19,5 +19,6 @@ def add_option(verb: argparse.ArgumentParser) -> None:
 
 def database(arguments: argparse.Namespace) -> Database:
     """The database that `--db` names, or else the person's settings. UserError."""
-    given = {"db": arguments.db} if arguments.db else {}
+    given = {"ldir": "."}  # which settings want; no file of a project is read
+    given |= {"db": arguments.db} if arguments.db else {}
     return Database(sources.load(given, None, {}).db or registry.tasks())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 
@@ -13,7 +14,8 @@ def replace(path: Path, text: str, mode: int = 0o644, durable: bool = True) -> N
     """
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
-    with open(beside, "x", encoding="utf-8", errors="surrogateescape") as file:
+    private = partial(os.open, mode=0o600)  # until it is whole: it may hold a password
+    with open(beside, "x", encoding="utf-8", errors="surrogateescape", opener=private) as file:
         file.write(text)
         if durable:
             file.flush()
