@@ -21,7 +21,7 @@ from jobauto.batches.contents import Contents
 from jobauto.batches.receiving import Received, received
 from jobauto.cli import analysing, show
 from jobauto.clock import Clock
-from jobauto.errors import DONE, Interrupted, UserError
+from jobauto.errors import DONE, UserError
 from jobauto.host import Runner
 from jobauto.options import add_settings
 from jobauto.quoting import shown
@@ -166,11 +166,7 @@ def submit(arguments: argparse.Namespace, console: Console) -> int:
     _show_plan(target, chosen, console)
     if arguments.dry_run:
         return DONE
-    if not arguments.yes:
-        if not show.person_there():
-            raise UserError("nobody is here to be asked", hint="if this is meant: --yes")
-        if not show.agreed("submit?", console):
-            raise Interrupted("nothing was sent")
+    show.ask("submit?", arguments.yes, "nothing was sent", console)
     clock = Clock()
     run, host = sending.send(target, chosen, Runner(person=show.person_there()), clock)
     try:
@@ -268,11 +264,7 @@ def delete(arguments: argparse.Namespace, console: Console) -> int:
     console.print(escape(f"{show.short(target.file)}, with {len(target.runs())} runs here"))
     for folder in there:
         console.print(escape(f"and on the remote the folder of {folder.name}: {state_of(folder)}"))
-    if not arguments.yes:
-        if not show.person_there():
-            raise UserError("nobody is here to be asked", hint="if this is meant: --yes")
-        if not show.agreed("delete?", console):
-            raise Interrupted("nothing was deleted")
+    show.ask("delete?", arguments.yes, "nothing was deleted", console)
     ending.delete(target, arguments.keep_remote, Runner(person=show.person_there()), Clock())
     console.print(escape(f"deleted {shown(target.name)}; what was received stays"))
     return DONE

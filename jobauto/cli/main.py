@@ -19,7 +19,17 @@ from jobauto.actions import order as ordering
 from jobauto.actions import status as statuses
 from jobauto.actions import why as reasons
 from jobauto.batches.batch import SHELF
-from jobauto.cli import analysing, batching, looking, paging, reporting, runlists, show, sweeping
+from jobauto.cli import (
+    analysing,
+    batching,
+    looking,
+    paging,
+    reporting,
+    runlists,
+    show,
+    sweeping,
+    tasks,
+)
 from jobauto.cli.commands import FOR_JOBS, FOR_RUNS, parser
 from jobauto.clock import Clock
 from jobauto.errors import DONE, JobautoError, UserError
@@ -194,6 +204,7 @@ _VERBS = {
     "sweep": sweeping.sweep,
     "runlist": runlists.runlist,
     "batch": batching.batch,
+    "task": lambda arguments, console: tasks.task(arguments, console, chosen_run),
     "status": status,
     "why": why,
     "report": report,

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobauto import registry, sources
-from jobauto.claims import Database
+from jobauto.errors import UserError
+
+if TYPE_CHECKING:  # it is an extra, and an import that takes a moment
+    from jobauto.claims import Database
 
 
 def add_option(verb: argparse.ArgumentParser) -> None:
@@ -19,5 +24,17 @@ def add_option(verb: argparse.ArgumentParser) -> None:
 
 def database(arguments: argparse.Namespace) -> Database:
     """The database that `--db` names, or else the person's settings. UserError."""
-    given = {"db": arguments.db} if arguments.db else {}
+    from jobauto.claims import Database
+
+    given = {"ldir": Path(".")} | ({"db": arguments.db} if arguments.db else {})
     return Database(sources.load(given, None, {}).db or registry.tasks())
+
+
+def existing(arguments: argparse.Namespace) -> Database:
+    """The same; UserError if it would be a new file, which looking is not to make."""
+    found = database(arguments)
+    place = found.url.database if found.dialect == "sqlite" else None
+    if place and not Path(place).is_file():
+        hint = "jobmon.py --task NAME makes it; another one: --db URL"
+        raise UserError("there is no database of tasks", place, hint)
+    return found

@@ -61,6 +61,17 @@ def agreed(question: str, console: Console) -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
+def ask(question: str, sure: bool, nothing: str, console: Console) -> None:
+    """Ask unless the person is `sure`: UserError if nobody can be asked, Interrupted (with the
+    words that nothing was done) if the answer is no."""
+    if sure:
+        return
+    if not person_there():
+        raise UserError("nobody is here to be asked", hint="if this is meant: --yes")
+    if not agreed(question, console):
+        raise Interrupted(nothing)
+
+
 def confirm_jobs(jobs: int, sure: bool, console: Console) -> None:
     """Ask before very many jobs are made; Interrupted if that is not wanted."""
     if jobs <= MANY or sure:
