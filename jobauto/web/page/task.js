@@ -78,7 +78,7 @@ function table(head, shares, ours, jobs) {
       ...space.map((cell) => cell.cloneNode()),
     );
   });
-  const first = el("th", { scope: "col" }, head);
+  const first = el("th", { scope: "col" }, head, el("small", {}, ` ${long(shares.length)}`));
   const bars = el("td", { class: "bars", "aria-hidden": "true" });
   return el(
     "div",
