@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from jobauto.claims import Database, Held, Holder, Lost, Task
-from jobauto.claims.tables import CLAIMED, FAILED, FREE, KILLED, SUBMITTING, UNSURE
+from jobauto.claims.tables import CLAIMED, FAILED, FREE, KILLED, SUBMITTING, UNSURE, VERDICTS
 from jobauto.clock import Clock, growing
 from jobauto.conditions import Condition
 from jobauto.errors import DatabaseError, NoDatabase
@@ -130,9 +130,19 @@ class Sharing:
         lost += self.task.submitted(jobids)
         for verdict, some in ended.items():
             lost += self.task.ended(some, verdict)
-        self._say_lost(lost)
+        self._say_lost(lost + self._released({one.held for one in mine}))
         gone = {*back, *(held for some in ended.values() for held in some)}
         self.held = {one.held.name: one.held for one in mine if one.held not in gone}
+
+    def _released(self, mine: Collection[Held]) -> list[Lost]:
+        """Jobs that were ours at the last look and are no more, though we did not end them."""
+        lost = self.task.renew([one for one in self.held.values() if one not in mine])
+        us = self.task.holder
+        return [
+            one
+            for one in lost
+            if one.state not in VERDICTS or (one.person, one.site) != (us.person, us.site)
+        ]
 
     def _learn(self) -> list[str]:
         """Verdicts of others on jobs that may start here."""

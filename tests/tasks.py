@@ -60,3 +60,26 @@ def task(database: Database, holder: Holder = ANN, jobs: int = 0, name: str = "T
     if jobs:
         made.register([(job, "") for job in names(jobs)])
     return made
+
+
+def several(database: Database, time: Time) -> None:
+    """The task T: ann has finished one job of `a`, bob runs one, has failed one and killed one,
+    ann was unsure of one of `b`, and one of `c` was claimed longer ago than a lease; two are free.
+    """
+    ann, bob = task(database, ANN), task(database, BOB)
+    ann.register([(f"{name}/qsub.{n}", name) for name in "abc" for n in range(4 - (name > "a"))])
+    (late,) = bob.take(1, ["c/qsub.0"])
+    time.seconds += LEASE
+    for person, name, verdict in (
+        (ann, "a/qsub.0", "finished"),
+        (bob, "a/qsub.1", ""),
+        (bob, "a/qsub.2", "failed"),
+        (bob, "a/qsub.3", "killed"),
+        (ann, "b/qsub.0", "unsure"),
+    ):
+        held = person.take(1, [name])
+        assert person.submitting(held) == []
+        assert person.submitted(dict.fromkeys(held, f"id-{name[0]}{name[-1]}")) == []
+        if verdict:
+            assert person.ended(held, verdict) == []
+    assert late.name == "c/qsub.0"

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -134,8 +135,10 @@ def test_what_makes_no_sense_is_said(serve: Callable[..., Served], path: str, co
     assert (got.status, list(got.data)) == (code, ["error"])
 
 
-def test_openapi_tells_of_every_request_and_of_no_other(serve: Callable[..., Served]) -> None:
-    s = serve(CHAIN)
+def test_openapi_tells_of_every_request_and_of_no_other(
+    serve: Callable[..., Served], tmp_path: Path
+) -> None:
+    s = serve(CHAIN, task="T", db=f"sqlite:///{tmp_path}/tasks.db", site="here")
     assert s.get("/api/openapi.json").data == openapi.DESCRIPTION
     for path, kinds in openapi.DESCRIPTION["paths"].items():
         if "{" not in path and "get" in kinds and "events" not in path:

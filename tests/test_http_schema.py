@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from itertools import islice
+from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -138,13 +139,14 @@ class Asked:
 
 
 @pytest.fixture
-def asked(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """A run with odd names, a failed job and jobs that wait; nobody may follow it."""
+def asked(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Asked:
+    """A run with odd names, a failed job, jobs that wait and a task; nobody may follow it."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(hub, "CLIENTS", 0)  # as events have no end
     for name in ("KNOWN", "STRANGE"):
         monkeypatch.setattr(guards, name, (1e6, 1e6))
-    s = serve(folders(5) | dict.fromkeys(ODD, ""), (FAILED, BAD), maxqsub=3)
+    task = {"task": "T", "db": f"sqlite:///{tmp_path}/tasks.db", "site": "here"}
+    s = serve(folders(5) | dict.fromkeys(ODD, ""), (FAILED, BAD), maxqsub=3, **task)
     while FAILED not in s.board.now.status.named(State.FAILED):
         s.tick()
         assert s.monitor.ticks < 20, "it did not fail"
@@ -178,6 +180,13 @@ def test_events_are_of_the_kind_that_is_described(
         served.tick()
         served.tick()
         assert b"event: change" in islice(lines, 6)
+
+
+def test_the_task_is_as_described_before_and_after_its_first_answer(asked: Asked) -> None:
+    case = _operation("GET /api/task").Case()
+    while (told := asked(case).json())["found"] is None:
+        assert told["asking"]
+    assert told["found"]["total"]["jobs"] == 18
 
 
 # --- the checks themselves ------------------------------------------------------------------------

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
+from jobauto.claims import Database, Holder, Task
 from jobauto.cli.jobmon import parser as jobmon_parser
+from jobauto.cli.main import main as jobauto
 from jobauto.cli.main import parser as jobauto_parser
 
 README = (ROOT / "README.md").read_text()
@@ -67,6 +69,24 @@ def test_every_command_of_the_readme_is_understood(command: list[str]) -> None:
     words = command[1:] if command[0] == "nohup" else command
     parser = jobmon_parser() if words[0] == "jobmon.py" else jobauto_parser()
     parser.parse([word for word in words[1:] if word != "…"])
+
+
+def test_the_commands_for_tasks_do_what_they_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOBMON_DB", f"sqlite:///{tmp_path}/tasks.db")
+    database = Database(f"sqlite:///{tmp_path}/tasks.db")
+    database.prepare()
+    shared = Task(database, "si", Holder(database.person, "cluster-b", "run"))
+    shared.register([("a/qsub.0", "a"), ("b/qsub.0", "b")])
+    shared.take(1)
+    typed = [command[1:] for command in commands() if command[1] == "task"]
+    assert {words[1] for words in typed} == {"list", "status", "release", "export"}
+    for words in typed:
+        assert jobauto(words + ["--yes"] * ("release" in words)) == 0, words
+    assert "released 1 job(s)" in capsys.readouterr().out
+    assert (tmp_path / "si.csv").read_text().count("\n") == 3
 
 
 def test_there_are_commands_to_check() -> None:

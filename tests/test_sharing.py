@@ -232,6 +232,51 @@ def test_a_monitor_starts_without_the_database_and_follows_what_runs(
     assert what_is_wrong(monitor, Link()) == []
 
 
+def test_a_monitor_whose_job_was_released_learns_that_it_lost_it(
+    two: Two, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann, bob = two({"a/qsub.0": "", "a/qsub.dependency.0": ""})
+    ann.world.cluster.plans["a/qsub.0"] = FakeJob(seconds=100)
+    ann.monitor.tick()
+    shared = ann.monitor.submitting.shared
+    assert isinstance(shared, Sharing)
+    assert shared.task.release("ann", ["a/qsub.0"]) == ["a/qsub.0"]
+    bob.monitor.tick()
+    caplog.clear()
+    for _ in range(3):
+        ann.monitor.tick()
+    said = [text for text in caplog.messages if "is not ours any more" in text]
+    assert said == ["a/qsub.0 is not ours any more: bob at site of bob has it"]
+    together(ann, bob)
+    assert (ann.submitted, bob.submitted) == (["a/qsub.0"], ["a/qsub.0"])  # as was foretold
+    assert ann.world.last_words() == bob.world.last_words() == {"a/qsub.0": "finished"}
+    (found,) = progress(ann.database, "T")
+    assert (found.state, found.person) == ("finished", "bob")
+
+
+def test_what_we_ended_ourselves_is_no_loss_though_the_answer_was(
+    two: Two, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann, _ = two({"a/qsub.0": "", "a/qsub.dependency.0": ""})
+    ann.monitor.tick()
+    ended = Task.ended
+
+    def cut(task: Task, held: Any, verdict: str) -> Any:
+        ended(task, held, verdict)
+        raise NoDatabase("no answer")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Task, "ended", cut)
+        ann.world.clock.sleep(10)
+        ann.monitor.tick()
+        ann.world.clock.sleep(100)
+        ann.monitor.tick()
+    assert progress(ann.database, "T")[0].state == "finished"
+    ann.world.clock.sleep(100)
+    together(ann)
+    assert [text for text in caplog.messages if "is not ours any more" in text] == []
+
+
 class Died(BaseException):
     """The monitor's process is gone."""
 

@@ -74,7 +74,7 @@ def test_a_team_on_two_clusters(tmp_path: Path, postgresql: str) -> None:
         for n in range(4)
         for site in ("slurm", "sge")
     ]
-    Database(postgresql).prepare()
+    Database(postgresql).upgrade()
     tag = secrets.token_hex(3)
     found = work(members, JOBS, tmp_path, tag, postgresql, room=6, kills=6)
     each_once(found, JOBS, 8)

@@ -10,14 +10,19 @@ from jobauto.model import State
 from jobauto.quoting import shown
 
 
-def find(status: Status, name: str) -> str:
-    """The full name of a job given as `folder/qsub.id` or `folder/id`; UserError if unknown."""
+def full(name: str) -> str:
+    """The full name of a job given as `folder/qsub.id` or `folder/id`."""
     folder, _, last = name.strip("/").rpartition("/")
     script = last if last.startswith("qsub.") else f"qsub.{last}"
-    full = f"{folder}/{script}" if folder else script
-    if full not in status.states:
-        raise UserError(f"no job {shown(name)}", str(status.run.folder), near(full, status.states))
-    return full
+    return f"{folder}/{script}" if folder else script
+
+
+def find(status: Status, name: str) -> str:
+    """The same for a job of a run; UserError if it is unknown."""
+    found = full(name)
+    if found not in status.states:
+        raise UserError(f"no job {shown(name)}", str(status.run.folder), near(found, status.states))
+    return found
 
 
 def why(status: Status, name: str) -> str:

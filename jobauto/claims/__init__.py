@@ -19,8 +19,37 @@ except ImportError:
     raise UserError("--db: SQLAlchemy is not installed", hint="pip install 'jobauto[db]'") from None
 
 from jobauto.claims.database import Database
-from jobauto.claims.holding import Held, Holder, Lost, Mine
-from jobauto.claims.tally import Tally, progress
+from jobauto.claims.holding import Held, Holder, Lost, Mine, Record, Standing
+from jobauto.claims.listing import held, records
+from jobauto.claims.tally import (
+    Overview,
+    Share,
+    Summary,
+    Tally,
+    overview,
+    progress,
+    summaries,
+    worst_first,
+)
 from jobauto.claims.task import Task
 
-__all__ = ["Database", "Held", "Holder", "Lost", "Mine", "Tally", "Task", "progress"]
+__all__ = [
+    "Database",
+    "Held",
+    "Holder",
+    "Lost",
+    "Mine",
+    "Overview",
+    "Record",
+    "Share",
+    "Standing",
+    "Summary",
+    "Tally",
+    "Task",
+    "held",
+    "overview",
+    "progress",
+    "records",
+    "summaries",
+    "worst_first",
+]

@@ -62,12 +62,21 @@ def make(database: Database, task: str, held: Sequence[Held], change: Change) ->
 
 
 def free(
-    database: Database, task: str, wanted: Sequence[str], which: ColumnElement[bool]
+    database: Database,
+    task: str,
+    wanted: Sequence[str],
+    which: ColumnElement[bool],
+    tokens: Sequence[str] | None = None,
 ) -> list[str]:
-    """Make jobs of these names nobody's, where `which` holds; the names of those."""
-    given = dialects.rows(database.dialect, name=[names.stored(name) for name in wanted])
-    rows = _found(given, task, len(wanted))
+    """Make jobs of these names nobody's, where `which` holds, and their tokens are still these if
+    there are any; the names of those."""
+    columns = {"name": [names.stored(name) for name in wanted]}
+    if tokens is not None:
+        columns["token"] = list(tokens)
+    rows = _found(dialects.rows(database.dialect, **columns), task, len(wanted))
     which = and_(job.c.id == rows.c.id, which)
+    if tokens is not None:
+        which = and_(which, job.c.token == rows.c.token)
     statement = update(job).where(which).values(NOBODYS).returning(job.c.name)
     with database.transaction() as connection:
         note(database, connection, rows, which, "released")

@@ -37,6 +37,33 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """The state of a job, and whose it is; `person` is empty if it is free."""
+
+    name: str
+    state: str
+    person: str
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Standing):
+    """All that the database has of a job; times in seconds since 1970, None for what was not.
+
+    `attempts`: how often it was handed in, released claims among them.
+    """
+
+    dataset: str
+    run: str
+    jobid: str
+    attempts: int
+    taken: float | None
+    submitted: float | None
+    ended: float | None
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Mine:
     """A job that the database says is ours, without a verdict."""
 

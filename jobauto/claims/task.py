@@ -13,7 +13,7 @@ from sqlalchemy import CTE, ColumnElement, Update, and_, literal_column, select,
 from jobauto.claims import changing, dialects, names, tables
 from jobauto.claims.changing import NOBODYS, Change, in_task
 from jobauto.claims.database import Database
-from jobauto.claims.holding import Held, Holder, Lost, Mine
+from jobauto.claims.holding import Held, Holder, Lost, Mine, Standing
 from jobauto.claims.tables import (
     CLAIMED,
     FAILED,
@@ -139,7 +139,7 @@ class Task:
             rows = connection.execute(which).all()
         return [Mine(Held(names.read(r.name), r.token), r.state, r.jobid) for r in rows]
 
-    def look(self, wanted: Sequence[str]) -> dict[str, Lost]:
+    def look(self, wanted: Sequence[str]) -> dict[str, Standing]:
         """Who has these jobs, and their states; those that the task knows."""
         if not wanted:
             return {}
@@ -148,15 +148,19 @@ class Task:
         which = which.join_from(job, given, job.c.name == given.c.name)
         with self.database.transaction(writes=False) as connection:
             rows = connection.execute(which.where(in_task(self.name))).all()
-        return {n: Lost(n, r.state, r.person, r.site) for r in rows for n in [names.read(r.name)]}
+        found = [Standing(names.read(r.name), r.state, r.person, r.site) for r in rows]
+        return {one.name: one for one in found}
 
-    def release(self, person: str, wanted: Sequence[str]) -> list[str]:
+    def release(
+        self, person: str, wanted: Sequence[str], tokens: Sequence[str] | None = None
+    ) -> list[str]:
         """Free jobs that `person` holds or that were unsure for them; the names of those.
 
-        If one of them is still in a queue, it will run twice: only a person can know.
+        With `tokens`, one for each of `wanted`, only claims that are still these. If a job is
+        still in a queue, it will run twice: only a person can know.
         """
         which = and_(job.c.person == person, job.c.state.in_((*OPEN, UNSURE)))
-        return changing.free(self.database, self.name, wanted, which)
+        return changing.free(self.database, self.name, wanted, which, tokens)
 
     def again(self, wanted: Sequence[str]) -> list[str]:
         """Let whoever has room try failed and killed jobs again; the names of those."""

@@ -22,6 +22,7 @@ examples:
   jobauto sweep rings.toml --ldir rings           a job for each combination of values
   jobauto runlist task.toml                       a job for each file of run lists
   jobauto batch --help                            the same as a file to submit and receive
+  jobauto task status si                          how far a task is that several people share
   jobauto status si                               the newest run of the project si
   jobauto status si/20261120_231500 --all         one run, job by job
   jobauto status si --watch                       until it is over
@@ -69,6 +70,7 @@ _LATE = {
     "batch": "batching",
     "report": "reporting",
     "analyse": "analysing",
+    "task": "tasks",
     "db": "accounts",
 }
 
@@ -111,6 +113,8 @@ def parser() -> Parser:
     verbs.add_parser("runlist", help="make LDIR/init: a job for each file")
     text = "sweeps and trees kept as one file: create, submit, receive, analyse"
     verbs.add_parser("batch", help=text)
+    text = "jobs that several monitors share: how far they are, release, export"
+    verbs.add_parser("task", help=text)
     status = verbs.add_parser("status", help="counts, what runs now, and failures")
     _run_argument(status)
     status.add_argument("--all", action="store_true", help="list every job")

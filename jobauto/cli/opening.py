@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from jobauto import registry, sources
 from jobauto.claims import Database
+from jobauto.errors import UserError
 
 
 def add_option(verb: argparse.ArgumentParser) -> None:
@@ -19,6 +21,15 @@ def add_option(verb: argparse.ArgumentParser) -> None:
 
 def database(arguments: argparse.Namespace) -> Database:
     """The database that `--db` names, or else the person's settings. UserError."""
-    given = {"ldir": "."}  # which settings want; no file of a project is read
-    given |= {"db": arguments.db} if arguments.db else {}
+    given = {"ldir": Path(".")} | ({"db": arguments.db} if arguments.db else {})
     return Database(sources.load(given, None, {}).db or registry.tasks())
+
+
+def existing(arguments: argparse.Namespace) -> Database:
+    """The same; UserError if it would be a new file, which looking is not to make."""
+    found = database(arguments)
+    place = found.url.database if found.dialect == "sqlite" else None
+    if place and not Path(place).is_file():
+        hint = "jobmon.py --task NAME makes it; another one: --db URL"
+        raise UserError("there is no database of tasks", place, hint)
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from jobauto.model import moment
@@ -33,6 +34,11 @@ def span(begin: float | None, end: float | None) -> float | None:
 def iso(at: float | None) -> str:
     """Local time for programs, `2026-11-20T23:15:00`; '' if it is not known."""
     return "" if at is None else time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(at))
+
+
+def utc(at: float | None) -> str:
+    """The same in the time of all sites, `2026-11-20T22:15:00+00:00`."""
+    return "" if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def clock(at: float | None) -> str:

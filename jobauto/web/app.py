@@ -59,8 +59,14 @@ def make(
 
 
 def _status(request: Request) -> Response:
-    role: Role = request.state.role
-    return as_json({**answers.overview(door(request).board.now), "role": role.value})
+    role, run = request.state.role, door(request)
+    of_door = {"role": role.value, "task": run.task.name if run.task else None}
+    return as_json({**answers.overview(run.board.now), **of_door})
+
+
+def _task(request: Request) -> Response:
+    task = door(request).task
+    return as_json(task.now()) if task else refusal(404, "no task is shared here")
 
 
 def _grid(request: Request) -> Response:
@@ -179,6 +185,7 @@ ROUTES = [
     Route("/api/status", _status),
     Route("/api/grid", _grid),
     Route("/api/history", _history),
+    Route("/api/task", _task),
     Route("/api/jobs", _jobs),
     Route("/api/jobs/{name:path}", _job),
     Route("/api/verbs/{verb}", _verb, methods=["POST"]),

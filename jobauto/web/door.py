@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sse_starlette import ServerSentEvent
 
@@ -40,14 +40,28 @@ class Events(Protocol):
         """Events for one of them, until the run is over."""
 
 
+class Task(Protocol):
+    """A task that the run shares with others."""
+
+    @property
+    def name(self) -> str: ...
+
+    def now(self) -> dict[str, Any]:
+        """What is known of it, at once."""
+
+
 @dataclass(slots=True)
 class Door:
-    """The board of a run, what carries out its verbs, and `kill`, which ends monitor and jobs."""
+    """The board of a run, what carries out its verbs, and `kill`, which ends monitor and jobs.
+
+    `task` is None for a run without one, and where no monitor is.
+    """
 
     board: Board
     obey: Callable[[Snapshot, str, list[str], Mapping[str, str], str], list[str]]
     kill: Callable[[], None]
     events: Events
+    task: Task | None = None
 
     def order(self, verb: str, jobs: list[str], values: dict[str, str], who: str) -> list[str]:
         """Have a verb done; the jobs concerned. UserError if that cannot be done."""

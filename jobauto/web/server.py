@@ -21,7 +21,7 @@ from jobauto.ledger import files
 from jobauto.monitor import Monitor
 from jobauto.run import Run
 from jobauto.web.app import ROUTES, make
-from jobauto.web.door import Door, by_monitor, kill_from_outside
+from jobauto.web.door import Door, Task, by_monitor, kill_from_outside
 from jobauto.web.guards import Entrance
 from jobauto.web.hub import Hub
 from jobauto.web.listening import Impatient, listen
@@ -53,10 +53,21 @@ def serving(monitor: Monitor, port: int | None) -> Iterator[Board | None]:
         log.info("%s (tokens: .jobauto/%s)", entrance.url, FILE)
         board, hub, folder = Board.of(monitor), Hub(), run.folder
         board.tell = hub.publish
-        door = Door(board, by_monitor, lambda: kill_from_outside(folder), hub)
+        door = Door(board, by_monitor, lambda: kill_from_outside(folder), hub, _task(monitor))
         app = make(entrance, monitor.clock.elapsed, lambda _key: door, ROUTES)
         with _thread(app, listener, hub):
             yield board
+
+
+def _task(monitor: Monitor) -> Task | None:
+    if monitor.submitting.shared is None:
+        return None
+    # of an extra
+    from jobauto.sharing import Sharing
+    from jobauto.web.task import Asked
+
+    assert isinstance(monitor.submitting.shared, Sharing)
+    return Asked(monitor.submitting.shared.task, monitor.clock)
 
 
 def url(run: Run) -> str:

@@ -15,12 +15,12 @@ export const shown = (line) =>
   line.state === "started" && line.queue === "running" ? "running" : line.state;
 
 /** A little coloured box with the sign of a state. */
-export function chip(word) {
-  const { fill, sign, says } = kind(word);
+export function chip(word, title = `${word}: ${kind(word).says}`) {
+  const { fill, sign } = kind(word);
   return el(
     "svg",
     { width: 16, height: 16, viewBox: "0 0 16 16", class: "chip", "aria-hidden": "true" },
-    el("title", {}, `${word}: ${says}`),
+    el("title", {}, title),
     el("rect", { width: 16, height: 16, rx: 3, fill }),
     el("text", { x: 8, y: 12, "text-anchor": "middle", class: "sign" }, sign),
   );

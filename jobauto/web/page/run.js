@@ -7,6 +7,7 @@ import { drawJob } from "./job.js";
 import { learn } from "./legend.js";
 import { List } from "./list.js";
 import { drawBar, drawSummary, inQueue, number } from "./summary.js";
+import { drawTask, followTask } from "./task.js";
 
 let status = null;
 let past = null;
@@ -22,6 +23,7 @@ const refreshStatus = seldom(
     if (found.tick < newest) return;
     status = found;
     drawStatus();
+    if (status.task) followTask();
   }),
   1000,
 );
@@ -32,6 +34,7 @@ const refreshGrid = seldom(
     grid.take(data);
     drawMap();
     if (status) drawBar(status);
+    drawTask();
     if (data.tick < newest) refreshGrid();
   }),
   1000,
