@@ -213,6 +213,8 @@ def test_who_is_revoked_is_out_at_once(owner: Owner, database: Database) -> None
             "WHERE r.rolname IN (:bob, current_user)"
         )
         assert connection.scalar(joined, {"bob": BOB}) == 0
+        login = text("SELECT rolcanlogin FROM pg_roles WHERE rolname = :bob")
+        assert connection.scalar(login, {"bob": BOB}) is False
     assert kept == [BOB, BOB, ""]
     assert accounts.people(database) == []
     with pytest.raises(UserError, match="its people: nobody"):
