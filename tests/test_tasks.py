@@ -265,7 +265,7 @@ def test_jobs_are_named_as_elsewhere(
             f"nothing is held by {BOB.person}, site nowhere",
         ),
         (["--person", BOB.person, "--run", "run-1"], f"nothing is held by {BOB.person}, run run-1"),
-        ([], "1 job(s): --person ann --site cluster-a --run run-1"),  # it is not ours
+        ([], f"1 job(s): --person {ANN.person} --site cluster-a --run run-1"),  # it is not ours
     ],
 )
 def test_what_matches_nothing_is_said_and_changes_nothing(

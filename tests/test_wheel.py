@@ -42,6 +42,22 @@ def test_the_wheel_has_both_commands_and_only_its_package(wheel: zipfile.ZipFile
     assert {top for top in tops if not top.endswith(".dist-info")} == {"jobauto"}
 
 
+def test_the_wheel_holds_the_steps_of_the_database(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    wheel.extractall(tmp_path)
+    code = """import jobauto.claims as c, sys
+assert c.__file__.startswith(sys.argv[1]), c.__file__
+print(c.Database(f"sqlite:///{sys.argv[1]}/tasks.db").upgrade(), len(c.progress(
+    c.Database(f"sqlite:///{sys.argv[1]}/tasks.db"), "T")))"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "None 0\n", done.stderr
+
+
 def test_without_its_packages_jobmon_says_what_to_do(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-S", "-E", str(ROOT / "jobmon.py")],
