@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from places import LAB
+from places import LAB, ROOT
 from psycopg import sql
 
 from jobauto.claims import Database, accounts
@@ -87,3 +88,17 @@ def let_in(url: str, person: str) -> str:
     owner.close()
     found = owner.url.set(username=person, password=made.password)
     return found.render_as_string(hide_password=False)
+
+
+@contextmanager
+def stopped() -> Iterator[None]:
+    """The lab's server is down meanwhile, for everybody."""
+    _server("stop")
+    try:
+        yield
+    finally:
+        _server("start")
+
+
+def _server(what: str) -> None:
+    subprocess.run([ROOT / "lab/postgresql.sh", what], check=True, stdout=subprocess.DEVNULL)

@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import cluster
+import databases
 import pytest
 from places import newest, place, wait_for
-from sqlalchemy.engine import make_url
-from together import Member, Outcome, work
+from together import Member, Outcome, team, work
 from trees import job, make
 
 from jobauto.claims import Database, progress
@@ -67,15 +67,18 @@ def test_a_kill_of_the_whole_run_is_told_to_the_others(tmp_path: Path, there: bo
 
 @pytest.mark.usefixtures("lab")
 def test_a_team_on_two_clusters(tmp_path: Path, postgresql: str) -> None:
-    made = make_url(postgresql)
-    plain = f"postgresql://{made.username}@{made.host}:{made.port}/{made.database}"
-    members = [
-        Member(f"p{n}", site, plain, str(made.password))
-        for n in range(4)
-        for site in ("slurm", "sge")
-    ]
-    Database(postgresql).upgrade()
+    members = team(postgresql, ("slurm", "sge"))
     tag = secrets.token_hex(3)
-    found = work(members, JOBS, tmp_path, tag, postgresql, room=6, kills=6)
+
+    def outage() -> None:
+        """Until a monitor has noticed."""
+        with databases.stopped():
+            logs = list(tmp_path.glob("*/L/2*/jobmon.log"))
+            wait_for(lambda: any("no database" in log.read_text() for log in logs))
+
+    faults = {"kills": 6, "outage": outage}
+    found = work(members, JOBS, tmp_path, tag, postgresql, room=6, **faults)
     each_once(found, JOBS, 8)
+    assert found.kills
+    assert {site for site, *_ in found.rows} == {"slurm", "sge"}
     assert sum(cluster.accounted(site, tag) for site in ("slurm", "sge")) == JOBS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import signal
 import subprocess
 import time
@@ -13,7 +14,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from databases import let_in
 from places import Place, newest, place, wait_for, words
+from sqlalchemy.engine import make_url
 from trees import make
 
 from jobauto.claims import Database, progress
@@ -89,6 +92,22 @@ class Outcome:
     rows: Counter[tuple[str, str, str]]  # of the database: site, person, state
     kills: int
     seconds: float
+
+
+def team(owner: str, sites: Sequence[str]) -> list[Member]:
+    """Four people with accounts, at each of these sites; `owner`: URL of the database's owner."""
+    Database(owner).upgrade()
+    urls = [make_url(let_in(owner, f"p{n}_{secrets.token_hex(4)}")) for n in range(4)]
+    return [
+        Member(
+            str(url.username),
+            site,
+            f"postgresql://{url.username}@{url.host}:{url.port}/{url.database}",
+            str(url.password),
+        )
+        for url in urls
+        for site in sites
+    ]
 
 
 def work(
