@@ -94,7 +94,12 @@ def row(
     """What was seen, as a row of the table."""
     often = Counter(found.ran.values())
     return [
-        *(database, str(len({one.name for one in members})), str(len(members)), str(jobs)),
+        *(
+            database,
+            str(len({person for _, person, _ in found.rows})),
+            str(len(members)),
+            str(jobs),
+        ),
         *(str(found.kills), f"{stopped:.0f} s", str(sum(found.ran.values())), books),
         *(str(sum(n for times, n in often.items() if times > 1)), str(jobs - len(found.ran))),
         f"{found.seconds:.0f} s",
