@@ -10,22 +10,35 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jobauto.claims import Database, Held, Holder, Lost, Task
-from jobauto.claims.tables import CLAIMED, FAILED, FREE, KILLED, SUBMITTING, UNSURE, VERDICTS
+from jobauto.claims.tables import (
+    CLAIMED,
+    FAILED,
+    FINISHED,
+    FREE,
+    KILLED,
+    OPEN,
+    SKIPPED,
+    SUBMITTING,
+    UNSURE,
+    VERDICTS,
+)
 from jobauto.clock import Clock, growing
 from jobauto.conditions import Condition
 from jobauto.errors import DatabaseError, NoDatabase
 from jobauto.ledger import Entry, Ledger
 from jobauto.ledger.quelist import Word
-from jobauto.model import State, stamp
+from jobauto.model import Job, State, stamp
 from jobauto.quoting import shown, slug
 
 log = logging.getLogger("jobauto")
 
 BACK_OFF = (2.0, 60.0)  # seconds, while the database does not answer
-_DONE, _BAD = ("finished", "skipped"), (FAILED, KILLED, UNSURE)
+_DONE, _BAD = (FINISHED, SKIPPED), (FAILED, KILLED, UNSURE)
+_BY = "by-"  # before the name of whose verdict it is
+_LOOKS = 2  # at which nobody else was at work, before a run ends that has not all its jobs
 
 
 @dataclass(slots=True)
@@ -38,6 +51,7 @@ class Sharing:
     held: dict[str, Held] = field(default_factory=dict)
     trouble: Condition | None = None
     _registered: set[str] = field(default_factory=set)
+    _quiet: int = 0  # looks in a row at which nobody did what we wait for
     _failures: int = 0
     _until: float = 0.0
 
@@ -85,8 +99,8 @@ class Sharing:
         return {one.name for one in ours} - {one.name for one in lost}
 
     def settled(self) -> bool:
-        """The database knows what became of all our jobs."""
-        return not self.trouble and not self.held
+        """The database knows what became of all our jobs, and nobody does what is left to do."""
+        return not self.trouble and not self.held and self._quiet >= _LOOKS
 
     def conditions(self) -> list[Condition]:
         """That the database does not answer, if so."""
@@ -103,9 +117,11 @@ class Sharing:
 
     def _tell_done(self, names: set[str]) -> None:
         """What was done here before, so that nobody does it again."""
-        done = [n for n in names if (e := self.ledger.entries.get(n)) and e.state.done]
-        free = [name for name, other in self.task.look(done).items() if other.state == FREE]
-        self.task.ended(self.task.take(len(free), free), "skipped")
+        done = {n: e.state for n in names if (e := self.ledger.entries.get(n)) and e.state.done}
+        free = [name for name, other in self.task.look(list(done)).items() if other.state == FREE]
+        taken = self.task.take(len(free), free)
+        for state in (State.FINISHED, State.SKIPPED):
+            self.task.ended([one for one in taken if done[one.name] is state], state.word)
 
     def tell(self) -> None:
         """Tell the database what became of our jobs. DatabaseError."""
@@ -145,21 +161,38 @@ class Sharing:
         ]
 
     def _learn(self) -> list[str]:
-        """Verdicts of others on jobs that may start here."""
-        waiting = [name for name in self.ledger.ready() if name not in self.held]
-        done, again = [], []
-        for name, other in self.task.look(waiting).items():
-            who = slug(f"by-{other.person}-at-{other.site}")
-            entry = self.ledger.entries[name]
+        """Verdicts of others on jobs that are not done here."""
+        done, again, busy = [], [], False
+        looked = self.task.look([name for name in self._registered if self._undone(name)])
+        for name, other in looked.items():
+            entry = self.ledger.entries.get(name)
+            word = Word("", self.clock.date(), slug(f"{_BY}{other.person}-at-{other.site}"))
             if other.state in _DONE:
-                self.ledger.say(name, Word("skipped", self.clock.date(), who))
+                self._say(name, replace(word, what=State.SKIPPED.word))
                 done.append(name)
-            elif other.state in _BAD and _wanted_again(entry):
-                again.append(name)
-            elif other.state in _BAD:
-                self.ledger.say(name, Word(other.state, self.clock.date(), who))
+            elif other.state in OPEN:
+                busy = True
+            elif other.state in _BAD and entry and entry.state is State.READY:
+                if _wanted_again(entry):
+                    again.append(name)
+                else:
+                    self._say(name, replace(word, what=other.state))
         self.task.again(again)
+        self._quiet = 0 if busy else self._quiet + 1 if len(done) < len(looked) else _LOOKS
         return done
+
+    def _undone(self, name: str) -> bool:
+        """Whether others may do a job, or may have done it since they failed."""
+        entry = self.ledger.entries.get(name)
+        if entry is None or not entry.state.final:
+            return name not in self.held and not (entry and entry.open)
+        return entry.state.bad and bool(entry.words) and entry.words[-1].detail.startswith(_BY)
+
+    def _say(self, name: str, word: Word) -> None:
+        if name in self.ledger.entries:
+            self.ledger.say(name, word)
+        else:
+            self.ledger.enqueue(Job.from_name(name), word)
 
     def _say_lost(self, lost: Sequence[Lost]) -> None:
         for one in lost:

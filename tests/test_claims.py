@@ -82,6 +82,30 @@ def test_wanted_jobs_are_taken_in_the_order_in_which_they_are_wanted(database: D
     assert [one.name for one in ann.take(2, [*wanted, TEN[5]])] == [TEN[5]]
 
 
+def test_a_folder_is_worked_on_by_one_run(database: Database, time: Time) -> None:
+    ann, bob = task(database), task(database, BOB)
+    zero, one, two = names = [f"a/qsub.{n}" for n in range(3)]
+    ann.register([(name, "a") for name in [*names, "ab/qsub.0", "qsub.0"]])
+    (held,) = ann.take(1, [one])
+    assert bob.take(5, names) == []
+    assert [other.name for other in bob.take(5)] == ["ab/qsub.0", "qsub.0"]
+    time.seconds += LEASE  # nothing of it was handed in
+    (taken,) = bob.take(1, [zero])
+    assert ann.take(5, names) == []
+    assert bob.submitting([taken]) == bob.ended([taken], "failed") == []
+    assert ann.take(5, [one, two]) == []
+    assert ann.again([zero]) == [zero]
+    assert [other.name for other in ann.take(5, names)] == names
+    assert held.name == one
+
+
+def test_a_folder_of_which_something_was_there_before_is_nobodys(database: Database) -> None:
+    ann, bob = task(database), task(database, BOB)
+    ann.register([(f"a/qsub.{n}", "a") for n in range(2)])
+    assert ann.ended(ann.take(1), "skipped") == []
+    assert [one.name for one in bob.take(5)] == ["a/qsub.1"]
+
+
 def test_tasks_are_apart(database: Database) -> None:
     task(database, jobs=3, name="other")
     ann = task(database, jobs=2)

@@ -105,6 +105,49 @@ def test_each_job_is_done_by_one_of_them_and_both_know(two: Two) -> None:
     assert states == {"finished": 30}
 
 
+def by_folder(*people: Person) -> dict[str, set[str]]:
+    """Who handed in a job of each folder."""
+    found: dict[str, set[str]] = {}
+    for person in people:
+        for name in person.submitted:
+            found.setdefault(name.partition("/")[0], set()).add(person.name)
+    return found
+
+
+def test_the_jobs_of_a_folder_share_files_and_so_one_of_them_does_all(two: Two) -> None:
+    ann, bob = two(folders(10))
+    together(ann, bob)
+    assert {len(names) for names in by_folder(ann, bob).values()} == {1}
+
+
+def test_what_waits_here_for_a_file_is_done_where_that_is(two: Two) -> None:
+    tree = {"a/qsub.0": "", "a/qsub.dependency.0": ""}
+    ann, bob = two(tree | {"b/qsub.0": "", "b/qsub.dependency.0": "../a/out\n"})
+    for person in (ann, bob):
+        person.world.cluster.plans["a/qsub.0"] = FakeJob(seconds=100, writes={99: "out"})
+        person.world.cluster.plans["b/qsub.0"] = FakeJob(seconds=100)
+    ann.monitor.tick()
+    together(ann, bob)
+    assert (ann.submitted, bob.submitted) == (["a/qsub.0", "b/qsub.0"], [])
+    assert bob.world.last_words() == {"a/qsub.0": "skipped", "b/qsub.0": "skipped"}
+
+
+def test_who_failed_and_did_it_after_all_is_believed(two: Two) -> None:
+    ann, bob = two({"a/qsub.0": "", "a/qsub.dependency.0": ""})
+    ann.world.cluster.plans["a/qsub.0"] = BAD
+    together(ann, bob)
+    assert bob.world.last_words() == {"a/qsub.0": "failed"}
+    ann.world.cluster.plans["a/qsub.0"] = FakeJob()
+    order(ann.world.folder, "retry", ["failed"], ann.world.clock, Runner(), {})
+    ann.begin()
+    ann.monitor.tick()
+    bob.monitor.tick()
+    assert not bob.monitor.over()  # ann is at it
+    together(ann, bob)
+    assert ann.world.last_words() == {"a/qsub.0": "finished"}
+    assert bob.world.last_words() == {"a/qsub.0": "skipped"}
+
+
 def test_nobody_claims_more_than_there_is_room_for(two: Two) -> None:
     ann, bob = two({f"m{n}/{f}": "" for n in range(20) for f in ("qsub.0", "qsub.dependency.0")})
     ann.monitor.tick()
@@ -328,5 +371,6 @@ def test_whatever_is_cut_off_no_job_runs_twice_and_none_is_lost(two: Two, seed: 
             break
     done = Counter(name for person in people for name in person.submitted)
     assert done == dict.fromkeys(people[0].monitor.graph.jobs, 1)
+    assert {len(names) for names in by_folder(*people).values()} == {1}
     for person in people:
         assert set(person.world.last_words().values()) <= {"finished", "skipped"}

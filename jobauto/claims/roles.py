@@ -18,7 +18,7 @@ GRANT CONNECT ON DATABASE {database} TO {group};
 GRANT USAGE ON SCHEMA {schema} TO {group};
 GRANT SELECT ON jobauto_version, task, job, attempt TO {group};
 GRANT INSERT (name) ON task TO {group};
-GRANT INSERT (task_id, name, dataset) ON job TO {group};
+GRANT INSERT (task_id, name, dataset, folder) ON job TO {group};
 GRANT UPDATE (state, free_from, token, person, site, run, jobid, attempts, taken, submitted, ended)
     ON job TO {group};
 GRANT INSERT, UPDATE (state, ended) ON attempt TO {group};

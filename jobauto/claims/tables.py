@@ -20,8 +20,9 @@ from sqlalchemy import (
 VERSION = 2  # the last step in migrations/; an older client must not touch newer tables
 
 FREE, CLAIMED, SUBMITTING, SUBMITTED = "free", "claimed", "submitting", "submitted"
+FINISHED, SKIPPED = "finished", "skipped"
 FAILED, KILLED, UNSURE = "failed", "killed", "unsure"
-VERDICTS = ("finished", "skipped", FAILED, KILLED, UNSURE)
+VERDICTS = (FINISHED, SKIPPED, FAILED, KILLED, UNSURE)
 #: states in which a job belongs to its holder and has no verdict
 OPEN = (CLAIMED, SUBMITTING, SUBMITTED)
 
@@ -51,6 +52,7 @@ job = Table(
     Column("task_id", ForeignKey("task.id"), nullable=False),
     Column("name", Text, nullable=False),
     _text("dataset"),
+    _text("folder"),
     Column("state", Text, nullable=False, server_default=FREE),
     Column("free_from", Double, server_default="0"),
     _text("token"),
@@ -72,6 +74,7 @@ Index(
     postgresql_where=_takeable,
     sqlite_where=_takeable,
 )
+Index("job_folder", job.c.task_id, job.c.folder, job.c.id)
 Index(
     "job_open",
     *(job.c.task_id, job.c.run),

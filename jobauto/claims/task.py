@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import CTE, ColumnElement, Update, and_, literal_column, select, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Update,
+    and_,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from jobauto.claims import changing, dialects, names, tables
 from jobauto.claims.changing import NOBODYS, Change, in_task
@@ -20,6 +30,7 @@ from jobauto.claims.tables import (
     FREE,
     KILLED,
     OPEN,
+    SKIPPED,
     SUBMITTED,
     SUBMITTING,
     UNSURE,
@@ -52,19 +63,22 @@ class Task:
 
     def _add(self, found: Sequence[tuple[str, str]]) -> None:
         texts = list(zip(*found, strict=True))
-        given = dialects.rows(self.database.dialect, name=texts[0], dataset=texts[1])
+        folders = [name.rpartition("/")[0] for name in texts[0]]
+        columns = {"name": texts[0], "dataset": texts[1], "folder": folders}
+        given = dialects.rows(self.database.dialect, **columns)
         task = select(tables.task.c.id).where(tables.task.c.name == self.name).scalar_subquery()
         # without a condition SQLite would take ON CONFLICT for that of a join
-        which = select(task, given.c.name, given.c.dataset).where(given.c.place >= 0)
+        which = select(task, *(given.c[name] for name in columns)).where(given.c.place >= 0)
         new = dialects.adding(self.database.dialect, job)
-        new = new.from_select(["task_id", "name", "dataset"], which.order_by(given.c.place))
+        new = new.from_select(["task_id", *columns], which.order_by(given.c.place))
         with self.database.transaction() as connection:
             connection.execute(new.on_conflict_do_nothing())
 
     def take(self, number: int, wanted: Sequence[str] | None = None) -> list[Held]:
         """Claim up to `number` jobs: the first of `wanted` that can be had, or else any.
 
-        What is free can be had, and what was claimed by one whose lease has passed.
+        What is free can be had, and what was claimed by one whose lease has passed, unless another
+        run works in its folder: jobs of a folder share files.
         """
         if number <= 0 or (wanted is not None and not wanted):
             return []
@@ -76,7 +90,9 @@ class Task:
         return [Held(name, found[name]) for name in order if name in found]
 
     def _pick(self, number: int, wanted: Sequence[str] | None) -> CTE:
-        which = select(job.c.id).where(in_task(self.name), job.c.free_from <= self.database.now())
+        now = self.database.now()
+        which = select(job.c.id).where(in_task(self.name), job.c.free_from <= now)
+        which = which.where(func.coalesce(_worker(now), self.holder.run) == self.holder.run)
         if wanted is None:
             which = which.order_by(job.c.free_from, job.c.id)
         else:
@@ -128,6 +144,8 @@ class Task:
         if verdict not in VERDICTS:
             raise ValueError(f"no verdict: {verdict!r}")
         values = {"state": verdict, "free_from": None, "ended": self.database.now()}
+        if verdict == SKIPPED:
+            values["run"] = ""  # it was there before, so its folder is nobody's yet
         change = Change((*OPEN, UNSURE), values, already=(verdict,), note=verdict)
         return self._make(held, change)
 
@@ -177,6 +195,15 @@ class Task:
             job.c.person == self.holder.person,
             job.c.state.in_([_word(state) for state in OPEN]),
         )
+
+
+def _worker(now: ColumnElement[float]) -> ColumnElement[str]:
+    """The run that works in the folder of a job: that which has the first of its jobs."""
+    other = job.alias("other")
+    beside = and_(other.c.task_id == job.c.task_id, other.c.folder == job.c.folder)
+    had = and_(other.c.run != "", or_(other.c.free_from.is_(None), other.c.free_from > now))
+    first = select(other.c.run).where(beside, had).order_by(other.c.id).limit(1)
+    return first.correlate(job).scalar_subquery()
 
 
 def _word(state: str) -> ColumnElement[str]:

@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("id", _id, primary_key=True),
         sa.Column("task_id", _id, sa.ForeignKey("task.id"), nullable=False),
         sa.Column("name", sa.Text, nullable=False),
-        sa.Column("dataset", sa.Text, nullable=False, server_default=""),
+        *_texts("dataset", "folder", server_default=""),
         sa.Column("state", sa.Text, nullable=False, server_default="free"),
         sa.Column("free_from", sa.Double, server_default="0"),
         *_texts("token", "person", "site", "run", "jobid", server_default=""),
@@ -29,6 +29,7 @@ def upgrade() -> None:
         *(sa.Column(name, sa.Double) for name in ("taken", "submitted", "ended")),
         sa.UniqueConstraint("task_id", "name"),
     )
+    op.create_index("job_folder", "job", ["task_id", "folder", "id"])
     _partly("job_takeable", ["task_id", "free_from", "id"], "free_from IS NOT NULL")
     _partly("job_open", ["task_id", "run"], "state IN ('claimed', 'submitting', 'submitted')")
     op.create_table(
