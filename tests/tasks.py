@@ -67,19 +67,21 @@ def several(database: Database, time: Time) -> None:
     ann was unsure of one of `b`, and one of `c` was claimed longer ago than a lease; two are free.
     """
     ann, bob = task(database, ANN), task(database, BOB)
-    ann.register([(f"{name}/qsub.{n}", name) for name in "abc" for n in range(4 - (name > "a"))])
-    (late,) = bob.take(1, ["c/qsub.0"])
+    ann.register(
+        [(f"{name}/{n}/qsub.{n}", name) for name in "abc" for n in range(4 - (name > "a"))]
+    )
+    (late,) = bob.take(1, ["c/0/qsub.0"])
     time.seconds += LEASE
     for person, name, verdict in (
-        (ann, "a/qsub.0", "finished"),
-        (bob, "a/qsub.1", ""),
-        (bob, "a/qsub.2", "failed"),
-        (bob, "a/qsub.3", "killed"),
-        (ann, "b/qsub.0", "unsure"),
+        (ann, "a/0/qsub.0", "finished"),
+        (bob, "a/1/qsub.1", ""),
+        (bob, "a/2/qsub.2", "failed"),
+        (bob, "a/3/qsub.3", "killed"),
+        (ann, "b/0/qsub.0", "unsure"),
     ):
         held = person.take(1, [name])
         assert person.submitting(held) == []
         assert person.submitted(dict.fromkeys(held, f"id-{name[0]}{name[-1]}")) == []
         if verdict:
             assert person.ended(held, verdict) == []
-    assert late.name == "c/qsub.0"
+    assert late.name == "c/0/qsub.0"

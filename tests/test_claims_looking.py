@@ -84,22 +84,22 @@ def test_who_holds_what(database: Database, time: Time) -> None:
     several(database, time)
     found = {one.name: (one.state, one.person, one.site, one.jobid) for one in held(database, "T")}
     assert found == {
-        "a/qsub.1": ("submitted", BOB.person, "cluster-b", "id-a1"),
-        "b/qsub.0": ("unsure", ANN.person, "cluster-a", "id-b0"),
-        "c/qsub.0": ("claimed", BOB.person, "cluster-b", ""),
+        "a/1/qsub.1": ("submitted", BOB.person, "cluster-b", "id-a1"),
+        "b/0/qsub.0": ("unsure", ANN.person, "cluster-a", "id-b0"),
+        "c/0/qsub.0": ("claimed", BOB.person, "cluster-b", ""),
     }
     (anns,) = held(database, "T", ANN.person)
-    assert (anns.name, anns.run, anns.taken, anns.attempts) == ("b/qsub.0", "run-1", time(), 1)
+    assert (anns.name, anns.run, anns.taken, anns.attempts) == ("b/0/qsub.0", "run-1", time(), 1)
     assert "token" not in repr(anns)
     assert held(database, "no such task") == []
 
 
 def test_where_a_job_stands_is_no_loss(database: Database, time: Time) -> None:
     several(database, time)
-    found = task(database).look(["a/qsub.1", "b/qsub.1", "no such job"])
+    found = task(database).look(["a/1/qsub.1", "b/1/qsub.1", "no such job"])
     assert found == {
-        "a/qsub.1": Standing("a/qsub.1", "submitted", BOB.person, "cluster-b"),
-        "b/qsub.1": Standing("b/qsub.1", "free", "", ""),
+        "a/1/qsub.1": Standing("a/1/qsub.1", "submitted", BOB.person, "cluster-b"),
+        "b/1/qsub.1": Standing("b/1/qsub.1", "free", "", ""),
     }
 
 
@@ -128,7 +128,7 @@ def test_all_jobs_come_once_in_order_page_by_page(
     free, taken = found[-1], found[0]
     assert (free.state, free.taken, free.attempts, free.dataset) == ("free", None, 0, "c")
     assert (taken.name, taken.state, taken.jobid, taken.ended) == (
-        *("a/qsub.0", "finished", "id-a0", time()),
+        *("a/0/qsub.0", "finished", "id-a0", time()),
     )
 
 

@@ -202,8 +202,8 @@ def test_release_shows_what_is_held_and_asks(
     )
     rows = [line.split() for line in out.splitlines()]
     assert rows[0] == f"{BOB.person} holds in task T:".split()
-    assert rows[2][:5] == ["a/qsub.1", "submitted", "cluster-b", "run-2", "id-a1"]
-    assert rows[3][:5] == ["c/qsub.0", "claimed", "cluster-b", "run-2", "-"]
+    assert rows[2][:5] == ["a/1/qsub.1", "submitted", "cluster-b", "run-2", "id-a1"]
+    assert rows[3][:5] == ["c/0/qsub.0", "claimed", "cluster-b", "run-2", "-"]
     assert "it will run twice" in out
     asked: list[str] = []
 
@@ -223,26 +223,26 @@ def test_release_shows_what_is_held_and_asks(
     assert (code, out.splitlines()[-1]) == (
         *(DONE, "released 2 job(s): whoever has room takes them"),
     )
-    assert states(database) == before | {"a/qsub.1": "free", "c/qsub.0": "free"}
+    assert states(database) == before | {"a/1/qsub.1": "free", "c/0/qsub.0": "free"}
 
 
 def test_a_dry_run_releases_nothing(database: Database, say: Say) -> None:
     before = states(database)
     code, out, _ = say("release", "T", "--person", BOB.person, "-n", "--yes")
     assert (code, states(database)) == (DONE, before)
-    assert "a/qsub.1" in out
+    assert "a/1/qsub.1" in out
     assert "released" not in out
 
 
 @pytest.mark.parametrize(
     ("wanted", "freed"),
     [
-        (["a/qsub.1"], ["a/qsub.1"]),
-        (["a/1"], ["a/qsub.1"]),
-        (["*/qsub.0", "a/1"], ["a/qsub.1", "c/qsub.0"]),
-        (["submitted"], ["a/qsub.1"]),
-        (["all"], ["a/qsub.1", "c/qsub.0"]),
-        (["--site", "cluster-b", "--run", "run-2"], ["a/qsub.1", "c/qsub.0"]),
+        (["a/1/qsub.1"], ["a/1/qsub.1"]),
+        (["a/1/1"], ["a/1/qsub.1"]),
+        (["*/qsub.0", "a/1/1"], ["a/1/qsub.1", "c/0/qsub.0"]),
+        (["submitted"], ["a/1/qsub.1"]),
+        (["all"], ["a/1/qsub.1", "c/0/qsub.0"]),
+        (["--site", "cluster-b", "--run", "run-2"], ["a/1/qsub.1", "c/0/qsub.0"]),
     ],
 )
 def test_jobs_are_named_as_elsewhere(
@@ -256,8 +256,8 @@ def test_jobs_are_named_as_elsewhere(
 @pytest.mark.parametrize(
     ("wanted", "says"),
     [
-        (["b/qsub.0", "--person", BOB.person], "nothing that is held is b/qsub.0"),
-        (["a/qsub.2", "--person", BOB.person], "did you mean a/qsub.1?"),
+        (["b/0/qsub.0", "--person", BOB.person], "nothing that is held is b/0/qsub.0"),
+        (["a/2/qsub.2", "--person", BOB.person], "did you mean a/1/qsub.1?"),
         (["x*", "--person", BOB.person], "nothing that is held is x*"),
         (["unsure", "--person", BOB.person], "nothing that is held is unsure"),
         (
@@ -282,15 +282,15 @@ def test_a_claim_that_changed_while_a_person_thought_is_left(
     database: Database, say: Say, time: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def meanwhile(*_: object) -> bool:
-        task(database, ANN).take(1, ["c/qsub.0"])  # its lease was over
+        task(database, ANN).take(1, ["c/0/qsub.0"])  # its lease was over
         return True
 
     monkeypatch.setattr(show, "person_there", lambda: True)
     monkeypatch.setattr(show, "agreed", meanwhile)
     code, out, _ = say("release", "T", "--person", BOB.person)
     assert code == SOME_FAILED
-    assert "c/qsub.0 was not released" in out
-    assert [one.name for one in held(database, "T", ANN.person)] == ["b/qsub.0", "c/qsub.0"]
+    assert "c/0/qsub.0 was not released" in out
+    assert [one.name for one in held(database, "T", ANN.person)] == ["b/0/qsub.0", "c/0/qsub.0"]
 
 
 def test_what_is_ones_own_needs_no_name(
@@ -318,8 +318,8 @@ def test_export_has_a_row_a_job(say: Say, tmp_path: Path, database: Database) ->
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(text, newline=""))}
     assert len(rows) == 11
     assert "-odd\udcff,\n'\"/qsub.0" in rows
-    assert rows["a/qsub.1"] == {
-        **{"name": "a/qsub.1", "dataset": "a", "state": "submitted", "person": BOB.person},
+    assert rows["a/1/qsub.1"] == {
+        **{"name": "a/1/qsub.1", "dataset": "a", "state": "submitted", "person": BOB.person},
         **{"site": "cluster-b", "run": "run-2", "jobid": "id-a1", "attempts": "1"},
         **{"taken": "2023-11-14T22:15:00+00:00", "submitted": "2023-11-14T22:15:00+00:00"},
         "ended": "",

@@ -72,7 +72,9 @@ def _no_room(status: Status) -> str:
     number = sum(status.others().values())
     others = f"; {number} other jobs of yours are in the queue" if number else ""
     tail = "" if status.monitor else "; but no monitor runs: jobmon.py --ldir RUN"
-    return f"it waits for room in the queue ({limits}){others}{tail}"
+    task = status.run.settings.get("task")
+    shared = f", or others of the task {task} are at it, or in its folder" if task else ""
+    return f"it waits for room in the queue ({limits}){others}{shown(shared)}{tail}"
 
 
 def _blocked(status: Status, name: str) -> str:

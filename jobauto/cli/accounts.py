@@ -99,8 +99,8 @@ def revoke(arguments: argparse.Namespace, database: Database, console: Console) 
     name = arguments.name
     console.print(escape(f"{name}: revoked; {done.sessions} session(s) ended, all rows stay"))
     if done.claims:
-        console.print(escape(f"{name} still has {done.claims} job(s); free them with:"))
-        console.print("jobauto task release")
+        text = f"{name} still has {done.claims} job(s); free them with:"
+        console.print(escape(f"{text} jobauto task release TASK --person {name}"))
 
 
 def _asked() -> str:
