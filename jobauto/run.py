@@ -92,15 +92,18 @@ class Run:
         path = self.private / "tails" / attempt.token
         return files.read(path) if path.is_file() else ""
 
+    @property
+    def chosen(self) -> Settings:
+        """The options that are remembered, as they stand in the file; the default of all others."""
+        return Settings.model_construct(**self.settings)
+
     def filler(self) -> Filler:
         """What is put into scripts that a person adds while the run goes on."""
-        chosen = Settings.model_construct(**self.settings)
-        return filler(chosen, self.rdir, self.folder.name, DIALECTS.get(self.scheduler))
+        return filler(self.chosen, self.rdir, self.folder.name, DIALECTS.get(self.scheduler))
 
     def asking(self) -> Asking:
         """What its jobs ask of the scheduler."""
-        chosen = Settings.model_construct(**self.settings)
-        return Asking(chosen.asked, DIALECTS.get(self.scheduler), moved=self.moved)
+        return Asking(self.chosen.asked, DIALECTS.get(self.scheduler), moved=self.moved)
 
 
 def is_run(folder: Path) -> bool:

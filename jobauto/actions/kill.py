@@ -17,7 +17,6 @@ from jobauto.remote.killing import Kill, Killed
 from jobauto.remote.observation import Observe
 from jobauto.run import Run, open_run
 from jobauto.schedulers import DIALECTS
-from jobauto.settings import Settings
 from jobauto.start import host_of, let_in, share
 
 PATIENCE = 15  # seconds, for jobs that take their time to end
@@ -63,10 +62,9 @@ def kill(folder: Path, runner: Runner, clock: Clock) -> Outcome:
 
 def _tell(run: Run, ledger: Ledger, clock: Clock) -> str:
     """Let the others of a shared task know; why that could not be done."""
-    chosen = Settings.model_construct(**run.settings)
-    if chosen.task:
+    if run.chosen.task:
         try:
-            share(run, chosen, ledger, clock).tell()
+            share(run, run.chosen, ledger, clock).tell()
         except JobautoError as error:
             return str(error)
     return ""

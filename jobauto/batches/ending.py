@@ -17,7 +17,6 @@ from jobauto.errors import UserError
 from jobauto.host import Host, Runner
 from jobauto.model import State
 from jobauto.run import Run, open_run
-from jobauto.settings import Settings
 from jobauto.start import host_of, let_in
 
 _IN_FLIGHT = (State.STARTED, State.SUBMITTING)
@@ -38,13 +37,12 @@ def receive_run(
     before = received(folder)
     if before and before.removed:
         return before
-    chosen = Settings.model_construct(**run.settings)
-    place = receive_path or Path(chosen.receive_path)  # as remembered, it is a text
+    place = receive_path or Path(run.chosen.receive_path)  # as remembered, it is a text
     try:
         with _host(run, runner, clock) as host:
             found = status(folder)
             undone = sum(not state.done for state in found.states.values())
-            kept = why_kept(undone, keep or chosen.keep_remote)
+            kept = why_kept(undone, keep or run.chosen.keep_remote)
             return receive(run, host, place_of(run, place.expanduser().resolve()), clock, kept)
     except OSError as error:
         what = f"not received: {error.strerror or error}"
