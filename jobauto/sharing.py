@@ -10,19 +10,17 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from jobauto.claims import Database, Held, Holder, Lost, Task
+from jobauto.claims import Database, Held, Holder, Lost, Standing, Task
 from jobauto.claims.tables import (
+    BAD,
     CLAIMED,
+    DONE,
     FAILED,
-    FINISHED,
     FREE,
-    KILLED,
     OPEN,
-    SKIPPED,
     SUBMITTING,
-    UNSURE,
     VERDICTS,
 )
 from jobauto.clock import Clock, growing
@@ -36,7 +34,6 @@ from jobauto.quoting import shown, slug
 log = logging.getLogger("jobauto")
 
 BACK_OFF = (2.0, 60.0)  # seconds, while the database does not answer
-_DONE, _BAD = (FINISHED, SKIPPED), (FAILED, KILLED, UNSURE)
 _BY = "by-"  # before the name of whose verdict it is
 _LOOKS = 2  # at which nobody else was at work, before a run ends that has not all its jobs
 
@@ -166,17 +163,16 @@ class Sharing:
         looked = self.task.look([name for name in self._registered if self._undone(name)])
         for name, other in looked.items():
             entry = self.ledger.entries.get(name)
-            word = Word("", self.clock.date(), slug(f"{_BY}{other.person}-at-{other.site}"))
-            if other.state in _DONE:
-                self._say(name, replace(word, what=State.SKIPPED.word))
+            if other.state in DONE:
+                self._say(State.SKIPPED.word, other)
                 done.append(name)
             elif other.state in OPEN:
                 busy = True
-            elif other.state in _BAD and entry and entry.state is State.READY:
+            elif other.state in BAD and entry and entry.state is State.READY:
                 if _wanted_again(entry):
                     again.append(name)
                 else:
-                    self._say(name, replace(word, what=other.state))
+                    self._say(other.state, other)
         self.task.again(again)
         self._quiet = 0 if busy else self._quiet + 1 if len(done) < len(looked) else _LOOKS
         return done
@@ -188,11 +184,14 @@ class Sharing:
             return name not in self.held and not (entry and entry.open)
         return entry.state.bad and bool(entry.words) and entry.words[-1].detail.startswith(_BY)
 
-    def _say(self, name: str, word: Word) -> None:
-        if name in self.ledger.entries:
-            self.ledger.say(name, word)
+    def _say(self, what: str, other: Standing) -> None:
+        """Write down what another has made of a job, with who that is."""
+        detail = slug(f"{_BY}{other.person}-at-{other.site}")
+        word = Word(what, self.clock.date(), detail)
+        if other.name in self.ledger.entries:
+            self.ledger.say(other.name, word)
         else:
-            self.ledger.enqueue(Job.from_name(name), word)
+            self.ledger.enqueue(Job.from_name(other.name), word)
 
     def _say_lost(self, lost: Sequence[Lost]) -> None:
         for one in lost:

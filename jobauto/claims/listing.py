@@ -10,7 +10,7 @@ from jobauto.claims import names
 from jobauto.claims.changing import in_task
 from jobauto.claims.database import Database
 from jobauto.claims.holding import Record
-from jobauto.claims.tables import OPEN, UNSURE, job
+from jobauto.claims.tables import HELD, job
 
 PAGE = 2000  # jobs that are read in one transaction
 _COLUMNS = [job.c[name] for name in Record.__dataclass_fields__]
@@ -30,7 +30,7 @@ def records(database: Database, task: str) -> Iterator[Record]:
 
 def held(database: Database, task: str, person: str = "") -> list[Record]:
     """Jobs that somebody holds, or that are unsure; with `person` only theirs. DatabaseError."""
-    which = _all(task).where(job.c.state.in_((*OPEN, UNSURE)))
+    which = _all(task).where(job.c.state.in_(HELD))
     if person:
         which = which.where(job.c.person == person)
     return [_record(row) for row in _page(database, which)]

@@ -22,9 +22,12 @@ VERSION = 2  # the last step in migrations/; an older client must not touch newe
 FREE, CLAIMED, SUBMITTING, SUBMITTED = "free", "claimed", "submitting", "submitted"
 FINISHED, SKIPPED = "finished", "skipped"
 FAILED, KILLED, UNSURE = "failed", "killed", "unsure"
-VERDICTS = (FINISHED, SKIPPED, FAILED, KILLED, UNSURE)
+DONE, BAD = (FINISHED, SKIPPED), (FAILED, KILLED, UNSURE)
+VERDICTS = (*DONE, *BAD)
 #: states in which a job belongs to its holder and has no verdict
 OPEN = (CLAIMED, SUBMITTING, SUBMITTED)
+#: states of which a person may say that the job is somebody's no more
+HELD = (*OPEN, UNSURE)
 
 metadata = MetaData()
 _id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts only an INTEGER by itself

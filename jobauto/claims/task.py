@@ -28,12 +28,12 @@ from jobauto.claims.tables import (
     CLAIMED,
     FAILED,
     FREE,
+    HELD,
     KILLED,
     OPEN,
     SKIPPED,
     SUBMITTED,
     SUBMITTING,
-    UNSURE,
     VERDICTS,
     job,
 )
@@ -146,7 +146,7 @@ class Task:
         values = {"state": verdict, "free_from": None, "ended": self.database.now()}
         if verdict == SKIPPED:
             values["run"] = ""  # it was there before, so its folder is nobody's yet
-        change = Change((*OPEN, UNSURE), values, already=(verdict,), note=verdict)
+        change = Change(HELD, values, already=(verdict,), note=verdict)
         return self._make(held, change)
 
     def mine(self) -> list[Mine]:
@@ -177,7 +177,7 @@ class Task:
         With `tokens`, one for each of `wanted`, only claims that are still these. If a job is
         still in a queue, it will run twice: only a person can know.
         """
-        which = and_(job.c.person == person, job.c.state.in_((*OPEN, UNSURE)))
+        which = and_(job.c.person == person, job.c.state.in_(HELD))
         return changing.free(self.database, self.name, wanted, which, tokens)
 
     def again(self, wanted: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from jobauto.actions.why import full
 from jobauto.claims import Holder, Record, Task, held
-from jobauto.claims.tables import OPEN, UNSURE
+from jobauto.claims.tables import HELD
 from jobauto.cli import opening, show, tasklists
 from jobauto.errors import DONE, SOME_FAILED, UserError, near, raise_all
 from jobauto.quoting import shown
@@ -96,7 +96,7 @@ def _others(every: Iterable[Record]) -> str:
 def _named(fitting: Mapping[str, Record], text: str) -> Iterable[str]:
     if text == "all":
         return fitting
-    if text in (*OPEN, UNSURE):
+    if text in HELD:
         names = [name for name, one in fitting.items() if one.state == text]
     elif any(c in text for c in "*?["):
         names = [name for name in fitting if fnmatchcase(name, text)]
