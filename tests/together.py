@@ -21,6 +21,7 @@ from trees import make
 
 from jobauto.claims import Database, progress
 from jobauto.errors import DatabaseError
+from jobauto.run import runs_in
 
 TASK = "together"
 SCRIPT = """#!/bin/sh
@@ -54,8 +55,7 @@ class Monitor:
 
     def start(self) -> None:
         """Begin, or go on with the run that there is."""
-        runs = [path for path in self.ldir.iterdir() if (path / ".jobauto/run.json").is_file()]
-        if runs:
+        if runs_in(self.ldir):
             self.process = self.at.start(newest(self.ldir), new=False)
         else:
             self.process = self.at.start(self.ldir, *self.options)

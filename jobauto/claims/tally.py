@@ -87,6 +87,12 @@ def progress(database: Database, name: str) -> list[Tally]:
         return [Tally(*row) for row in connection.execute(which)]
 
 
+def known(database: Database) -> list[str]:
+    """The names of all tasks of a database, in their order; no jobs are read. DatabaseError."""
+    with database.transaction(writes=False) as connection:
+        return sorted(connection.scalars(select(task.c.name)))
+
+
 def summaries(database: Database) -> list[Summary]:
     """All tasks of a database in order of name, those without jobs, too. DatabaseError."""
     times = [func.max(column) for column in (job.c.taken, job.c.submitted, job.c.ended)]

@@ -21,6 +21,7 @@ def add_option(verb: argparse.ArgumentParser) -> None:
 
 def database(arguments: argparse.Namespace) -> Database:
     """The database that `--db` names, or else the person's settings. UserError."""
+    # settings want a project, though no file of it is read here
     given = {"ldir": Path(".")} | ({"db": arguments.db} if arguments.db else {})
     return Database(sources.load(given, None, {}).db or registry.tasks())
 

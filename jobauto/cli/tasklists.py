@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from jobauto.claims import Database, Overview, Share, overview, summaries, worst_first
+from jobauto.claims import Database, Overview, Share, known, overview, summaries, worst_first
 from jobauto.cli import opening, show
 from jobauto.errors import DONE, SOME_FAILED, UserError, near
 from jobauto.quoting import shown
@@ -22,16 +22,16 @@ _NUMBERS = ("done", "running", "failed", "unsure")
 
 def named(database: Database, name: str | None) -> str:
     """A task by its name, or the only one of the database; UserError if there is no such one."""
-    known = [found.share.name for found in summaries(database)]
-    if name in known:
+    names = known(database)
+    if name in names:
         return str(name)
-    if not known:
+    if not names:
         raise UserError("this database has no tasks", hint="jobmon.py --task NAME makes one")
     if name is not None:
-        raise UserError(f"no task {shown(name)}", hint=shown(near(name, known)))
-    if len(known) > 1:
-        raise UserError("which task?", hint=shown(near("", known)))
-    return known[0]
+        raise UserError(f"no task {shown(name)}", hint=shown(near(name, names)))
+    if len(names) > 1:
+        raise UserError("which task?", hint=shown(near("", names)))
+    return names[0]
 
 
 def list_all(arguments: argparse.Namespace, console: Console) -> int:
