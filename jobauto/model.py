@@ -52,6 +52,16 @@ class Job:
     def resources(self) -> str:
         return self._file("qsub.resources.")
 
+    @property
+    def inputs(self) -> str:
+        """The file that names what the job's result depends on."""
+        return self._file("qsub.inputs.")
+
+    @property
+    def outputs(self) -> str:
+        """The file that names what the job's result is."""
+        return self._file("qsub.outputs.")
+
     @classmethod
     def from_name(cls, name: str) -> Job:
         """The job called `folder/qsub.<id>`; ValueError for any other text."""

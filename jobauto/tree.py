@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 
 from jobauto import placeholders
@@ -17,6 +18,8 @@ from jobauto.quoting import shown
 OWN_FILES = ("quelist", "qsub.now", "qsub.log", "qstat", "kill", "jobmon.log", ".jobauto")
 _OWN_IDS = {"now", "log"}  # qsub.now and qsub.log of the run folder
 _NO_IDS = {"dependency", "finished", "resources", "inputs", "outputs"}
+# what else a job may have, as `qsub.<word>.<id>`
+_BESIDE = {word: attrgetter(word) for word in ("resources", "inputs", "outputs")}
 PARTIAL = ".partial"
 # In bytes. A file name has at most 255, of which `qsub.dependency.` takes 16; the rest is for
 # suffixes of outputs and of temporary files. A path has 4095, with the run's own folder.
@@ -89,9 +92,9 @@ def _scan_folder(
             if f"qsub.{rest}" not in files:
                 tree.problems.append(_orphan(job, job.dependency))
             _add_dependency(tree, root, job, files[name])
-        elif first == "resources" and rest and "." not in rest:
+        elif first in _BESIDE and rest and "." not in rest:
             if f"qsub.{rest}" not in files:
-                tree.problems.append(_orphan(job, job.resources))
+                tree.problems.append(_orphan(job, _BESIDE[first](job)))
         elif first == "finished" and rest and "." not in rest:
             if not _leads_out(root, files[name]) and files[name].is_file():
                 tree.markers.add(job.marker)
