@@ -1,4 +1,4 @@
-"""Keys: the same for the same job wherever it is, another one as soon as anything that counts is."""
+"""Keys: the same for the same job wherever it is, another one when anything that counts is."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from trees import make
 from jobauto.errors import CouldNotAsk
 from jobauto.host import LocalHost, Runner
 from jobauto.remote.framing import Answer
-from jobauto.remote.reusing import SumOutputs, Takeover, TakeOver
+from jobauto.remote.reusing import Found, SumOutputs, TakeOver
 
 HOST = LocalHost(Runner(), mirrored=True)
 
@@ -29,12 +29,12 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def over(runs: Path, *jobs: Takeover) -> list[bool]:
+def over(runs: Path, *jobs: Found) -> list[bool]:
     return HOST.ask(TakeOver(str(runs / "new"), jobs))
 
 
-def job(runs: Path, files: dict[str, str], marker: str) -> Takeover:
-    return Takeover({f: (digest(text), str(runs / "old" / f)) for f, text in files.items()}, marker)
+def job(runs: Path, files: dict[str, str], marker: str) -> Found:
+    return Found({f: (digest(text), str(runs / "old" / f)) for f, text in files.items()}, marker)
 
 
 def test_sums_are_those_of_the_files_and_what_is_not_there_has_none(runs: Path) -> None:

@@ -56,7 +56,7 @@ class SumOutputs:
 
 
 @dataclass(frozen=True, slots=True)
-class Takeover:
+class Found:
     """Outputs of one job that another one gets: sha256 and place of each, by its path in the run;
     `marker` is made when all are there."""
 
@@ -73,7 +73,7 @@ class TakeOver:
     """
 
     folder: str
-    jobs: Sequence[Takeover]
+    jobs: Sequence[Found]
     frame: Frame = field(default_factory=Frame)
 
     @property
