@@ -106,6 +106,7 @@ class Monitor:
         self.seen = self.observe()
         self.decide(self.seen)
         self.share()
+        self.reuse()
         self.obeying.end_killed()
         self.record()
         if self.submitting.submit(self.seen, self.guard):
@@ -134,6 +135,18 @@ class Monitor:
         if self.submitting.shared:
             for name in self.submitting.shared.reconcile(self.graph.jobs):
                 self.queue(self.graph.arrived(self.graph.jobs[name].marker))
+
+    def reuse(self) -> None:
+        """Let jobs that may start take over results of earlier ones."""
+        reusing = self.submitting.reusing
+        if reusing is None:
+            return
+        reusing.remember()
+        while taken := reusing.take_over(self.submitting.ready()):
+            for name in taken:
+                job = self.graph.jobs[name]
+                self._to_fetch.add(job.folder)
+                self.queue(self.graph.arrived(job.marker))
 
     def begin(self) -> None:
         """Send the tree if it was never sent whole, and sort out what is done and what is ready."""

@@ -22,6 +22,7 @@ from jobauto.graph import Graph, Need, parse_needs
 from jobauto.ledger import files
 from jobauto.model import Attempt, Job, stamp
 from jobauto.quoting import shown, word
+from jobauto.reuse.keys import keys
 from jobauto.schedulers import DIALECTS, Dialect
 from jobauto.settings import OF_THE_CALL, SECRET, Settings
 from jobauto.tree import Filler, Tree
@@ -200,6 +201,7 @@ def check(init: Path, new: bool = True) -> tuple[Tree, Graph, list[str]]:
     if not found.jobs and not problems:
         raise UserError("no job: no file called qsub.<id>", str(init), "see jobauto init --help")
     raise_all(problems + graph.cycles())
+    raise_all(keys(init, graph, lambda _job: "").problems)
     return found, graph, [_unknown(job.dependency, need) for job, need in graph.unknown()]
 
 

@@ -126,6 +126,11 @@ class Settings(BaseSettings):
     site: str | None = Field(
         None, description="how the task calls your cluster (default: its host)"
     )
+    reuse: str | None = Field(
+        None,
+        description="take over results of jobs with the same qsub.inputs from this run, or from "
+        "all runs in this folder (default: those of LDIR); off: run all jobs",
+    )
     dry_run: bool = Field(False, description="show what would be sent and submitted; send nothing")
     once: bool = Field(False, description="look and submit once, then end (for cron)")
 

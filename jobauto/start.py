@@ -19,6 +19,7 @@ from jobauto.limits import ErrorRate, Limits
 from jobauto.monitor import Monitor
 from jobauto.noticing import Noticing
 from jobauto.remote import probe
+from jobauto.reusing import reusing
 from jobauto.run import Run
 from jobauto.schedulers import DIALECTS
 from jobauto.settings import Settings
@@ -156,6 +157,7 @@ def prepare(of: Run, chosen: Settings, host: Host, clock: Clock) -> Monitor:
         clock,
         chosen.interval,
     )
+    monitor.submitting.reusing = reusing(of, graph, ledger, host, clock, chosen.reuse)
     if chosen.task:
         monitor.submitting.shared = share(of, chosen, ledger, clock)
     if not known:

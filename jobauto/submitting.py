@@ -21,6 +21,7 @@ from jobauto.model import Attempt, Claim, Queued, Seen
 from jobauto.noticing import Noticing
 from jobauto.remote.killing import Kill
 from jobauto.remote.submission import Submit
+from jobauto.reusing import Reusing
 from jobauto.run import Run
 from jobauto.schedulers import Dialect
 
@@ -61,6 +62,7 @@ class Submitting:
     clock: Clock
     unclaimed: set[str] = field(default_factory=set)
     shared: Shared | None = None
+    reusing: Reusing | None = None
 
     def submit(self, seen: Seen, guard: Callable[[], None]) -> bool:
         """Hand in as many as there is room for, in the order of quelist; False if none.
@@ -150,9 +152,8 @@ class Submitting:
             return names
         pending = sum(_pending(entry, seen) for entry in flying)
         room = self.limits.room(len(flying), pending)
-        return names + (
-            self.shared.take(self.ready(), room) if self.shared else self.ready()[:room]
-        )
+        ready = self.reusing.worth_running(self.ready()) if self.reusing else self.ready()
+        return names + (self.shared.take(ready, room) if self.shared else ready[:room])
 
     def ready(self) -> list[str]:
         """Queued jobs that may start now, in the order of quelist."""

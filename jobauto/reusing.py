@@ -1,0 +1,190 @@
+"""The step of a tick that lets jobs take over the results of earlier ones instead of running.
+
+Before anything that needs a job is submitted, its outputs are summed and noted (`remember`), as
+later jobs of the folder may write over them; what is not as it was is never taken over. A job
+whose key another one in the queue has waits for that.
+"""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from jobauto import quoting
+from jobauto.clock import Clock
+from jobauto.errors import UserError
+from jobauto.graph import Graph
+from jobauto.host import Host
+from jobauto.ledger import Ledger, files
+from jobauto.ledger.quelist import Word
+from jobauto.model import Job, State
+from jobauto.remote.reusing import Found, SumOutputs, TakeOver
+from jobauto.reuse import memory
+from jobauto.reuse.keys import Key, keys, listed
+from jobauto.reuse.memory import Known, Place, Result
+from jobauto.run import Run, is_run, open_run, runs_in
+
+log = logging.getLogger("jobauto")
+
+KEYS, REASONS = "keys.json", "reasons.json"  # in the run's own folder
+OFF = "off"
+
+
+@dataclass(slots=True)
+class Reusing:
+    """Keys of the run's jobs, and the results that are known. `reasons`: why jobs with a key run
+    all the same, for people."""
+
+    run: Run
+    graph: Graph
+    ledger: Ledger
+    host: Host
+    clock: Clock
+    keys: Mapping[str, Key]
+    known: Known
+    reasons: dict[str, str] = field(default_factory=dict)
+    _noted: set[tuple[str, int]] = field(default_factory=set)  # job and number of its attempt
+
+    def remember(self) -> None:
+        """Note the keys and outputs of jobs that have finished; one round trip if there are any."""
+        due = {
+            n: files for n in self.keys if self._due(n) and (files := self._outputs(n)) is not None
+        }
+        if not due:
+            return
+        paths = [
+            posixpath.join(self.graph.jobs[name].folder, file) for name in due for file in due[name]
+        ]
+        sums = self.host.ask(SumOutputs(self.run.rdir, paths)) if paths else {}
+        results = []
+        for name, files in due.items():
+            folder, key = self.graph.jobs[name].folder, self.keys[name]
+            outputs = {file: sums.get(posixpath.join(folder, file), "") for file in files}
+            gone = [quoting.shown(file) for file, digest in outputs.items() if not digest]
+            if gone:
+                log.warning("%s: it made no %s", quoting.shown(name), ", ".join(gone))
+            else:
+                results.append(Result(name, key.word, key.parts, outputs))
+            self._noted.add((name, self._number(name)))
+        memory.note(self.run.private, results)
+        for result in results:
+            self.known.add(result, self.run.folder.name, self.run.rdir)
+
+    def take_over(self, ready: Sequence[str]) -> list[str]:
+        """Those of the jobs that may start which are done now, without running; one round trip if
+        there are results to be tried."""
+        before, running = len(self.reasons), set(self.worth_running(ready))
+        found = {name: place for name in ready if (place := self._place(name, name in running))}
+        taken = self._try(found) if found else []
+        if len(self.reasons) > before:
+            memory.put(self.run.private / REASONS, self.reasons)
+        return taken
+
+    def _try(self, found: Mapping[str, Place]) -> list[str]:
+        jobs = [self._found(self.graph.jobs[name], place) for name, place in found.items()]
+        answers = self.host.ask(TakeOver(self.run.rdir, jobs))
+        taken = []
+        for (name, place), whole in zip(found.items(), answers, strict=True):
+            where = place.result.job
+            if place.run != self.run.folder.name:
+                where = f"{place.run}/{where}"
+            if not whole:
+                self.reasons[name] = f"the outputs of {where} are not there as they were"
+                continue
+            detail = quoting.slug(f"same-as:{where}")
+            self.ledger.say(name, Word("skipped", self.clock.date(), detail))
+            log.info("%s need not run: it is the same as %s", quoting.shown(name), where)
+            taken.append(name)
+        return taken
+
+    def worth_running(self, ready: Sequence[str]) -> list[str]:
+        """Those of the jobs that may start whose key no other one has that is in the queue."""
+        words = {self._word(entry.job.name) for entry in self.ledger.in_flight()} - {""}
+        found = []
+        for name in ready:
+            word = self._word(name)
+            if not word or word not in words:
+                found.append(name)
+                words.add(word)
+        return found
+
+    def _word(self, name: str) -> str:
+        return self.keys[name].word if name in self.keys else ""
+
+    def _place(self, name: str, runs: bool) -> Place | None:
+        """The newest result to be tried for a job; if there is none and it `runs` then, why."""
+        if name not in self.keys or name in self.reasons or self._wanted(name):
+            return None
+        if places := self.known.same(self.keys[name]):
+            return places[0]
+        if runs:
+            self.reasons[name] = self.known.why_not(name, self.keys[name])
+        return None
+
+    def _wanted(self, name: str) -> bool:
+        """Whether a person wants the job to run again."""
+        entry = self.ledger.entries.get(name)
+        return bool(entry and entry.words)
+
+    def _found(self, job: Job, place: Place) -> Found:
+        old = Job.from_name(place.result.job).folder
+        files = {
+            posixpath.join(job.folder, file): (digest, posixpath.join(place.rdir, old, file))
+            for file, digest in place.result.outputs.items()
+        }
+        return Found(files, job.marker)
+
+    def _due(self, name: str) -> bool:
+        entry = self.ledger.entries.get(name)
+        if entry is None or entry.state is not State.FINISHED or entry.attempt is None:
+            return False
+        return (name, entry.attempt.number) not in self._noted
+
+    def _number(self, name: str) -> int:
+        attempt = self.ledger.entries[name].attempt
+        return attempt.number if attempt else 0
+
+    def _outputs(self, name: str) -> list[str] | None:
+        """What the job's result is, as it says itself; None if it does not say."""
+        lines = listed(self.run.folder, self.graph.jobs[name].outputs)
+        return None if lines is None else [file for _, file in lines]
+
+
+def reusing(
+    run: Run, graph: Graph, ledger: Ledger, host: Host, clock: Clock, where: str | None
+) -> Reusing | None:
+    """The step for a run, with what is known of the runs in `where` (a run, or a folder of runs;
+    without it the project of the run) on the same remote. None if no job has a key.
+
+    Keys are those of the tree as it was sent: they are found once, and then remembered.
+    """
+    file = run.private / KEYS
+    if not file.exists() and not ledger.log.exists():
+        found = keys(run.folder, graph, lambda job: _script(run, job)).found
+        memory.put(file, {name: asdict(key) for name, key in found.items()})
+    kept = {name: Key(**key) for name, key in memory.get(file).items()}
+    if not kept or where == OFF:
+        return None
+    known = Known()
+    for folder in _runs(Path(where) if where else run.folder.parent):
+        other = open_run(folder)
+        if (other.remote, other.remote_host) == (run.remote, run.remote_host):
+            for result in memory.read(other.private):
+                known.add(result, folder.name, other.rdir)
+    return Reusing(run, graph, ledger, host, clock, kept, known, memory.get(run.private / REASONS))
+
+
+def _runs(place: Path) -> list[Path]:
+    if is_run(place):
+        return [place]
+    if not place.is_dir():
+        raise UserError("--reuse: there is no such folder", str(place), "a run, or LDIR, or off")
+    return runs_in(place)
+
+
+def _script(run: Run, job: Job) -> str:
+    """A script without what differs from run to run: its folder and its date."""
+    return files.read(run.folder / job.name).replace(run.rdir, "").replace(run.folder.name, "")

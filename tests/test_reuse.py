@@ -1,0 +1,88 @@
+"""Jobs that take over the results of earlier ones, in real runs on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from places import Place, newest, words
+from trees import job, make
+
+RELAX = job("echo relaxed $(cat POSCAR) > CONTCAR\n")
+BANDS = job("echo bands of $(cat CONTCAR) > bands.dat\n", "1")
+
+
+def tree(name: str, poscar: str = "Si") -> dict[str, str]:
+    """A chain of two jobs with lists of what goes in and what comes out."""
+    return {
+        f"{name}/POSCAR": poscar,
+        f"{name}/qsub.0": RELAX,
+        f"{name}/qsub.dependency.0": "",
+        f"{name}/qsub.inputs.0": "POSCAR\n",
+        f"{name}/qsub.outputs.0": "CONTCAR\n",
+        f"{name}/qsub.1": BANDS,
+        f"{name}/qsub.dependency.1": "qsub.finished.0\n",
+        f"{name}/qsub.inputs.1": "CONTCAR\n",
+        f"{name}/qsub.outputs.1": "bands.dat\n",
+    }
+
+
+@pytest.fixture(params=["local", "mirror"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> object:
+    from places import place as made
+
+    with made(request.param, tmp_path) as here:
+        yield here
+
+
+def run(place: Place, ldir: Path, *options: str) -> Path:
+    before = {path.name for path in ldir.glob("2*")}
+    done = place.jobmon(ldir, *options, "--no-http")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = newest(ldir)
+    assert found.name not in before
+    return found
+
+
+def ran(place: Place, folder: Path) -> list[str]:
+    there = place.there(folder)
+    return sorted(str(path.relative_to(there)) for path in there.glob("*/ran.*"))
+
+
+def test_a_second_run_takes_over_all_that_is_the_same(place: Place, tmp_path: Path) -> None:
+    ldir = tmp_path / "L"
+    make(ldir / "init", tree("si") | tree("ge", "Ge"))
+    first = run(place, ldir)
+    assert len(ran(place, first)) == 4
+    (ldir / "init/ge/POSCAR").write_text("Ge2")
+    second = run(place, ldir)
+    assert ran(place, second) == ["ge/ran.0", "ge/ran.1"]
+    there = place.there(second)
+    assert (there / "si/bands.dat").read_text() == "bands of relaxed Si\n"
+    assert (there / "ge/bands.dat").read_text() == "bands of relaxed Ge2\n"
+    assert words(second)["si/qsub.1"] == ["skipped"]
+    assert f"same-as:{first.name}/si/qsub.1" in (second / "quelist").read_text()
+    third = run(place, ldir, "--reuse", "off")
+    assert len(ran(place, third)) == 4
+
+
+def test_of_jobs_that_are_the_same_one_runs(place: Place, tmp_path: Path) -> None:
+    ldir = tmp_path / "L"
+    make(ldir / "init", tree("a") | tree("b") | tree("c"))
+    only = run(place, ldir)
+    assert len(ran(place, only)) == 2
+    there = place.there(only)
+    assert {(there / name / "bands.dat").read_text() for name in "abc"} == {"bands of relaxed Si\n"}
+    assert sorted(said[-1] for said in words(only).values()) == ["finished"] * 2 + ["skipped"] * 4
+
+
+def test_what_is_not_as_it_was_is_made_again(place: Place, tmp_path: Path) -> None:
+    ldir = tmp_path / "L"
+    make(ldir / "init", tree("si"))
+    first = run(place, ldir)
+    (place.there(first) / "si/CONTCAR").write_text("tampered with")
+    os.unlink(place.there(first) / "si/bands.dat")
+    second = run(place, ldir)
+    assert ran(place, second) == ["si/ran.0", "si/ran.1"]
+    assert (place.there(second) / "si/bands.dat").read_text() == "bands of relaxed Si\n"
