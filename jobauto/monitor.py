@@ -147,6 +147,8 @@ class Monitor:
                 job = self.graph.jobs[name]
                 self._to_fetch.add(job.folder)
                 self.queue(self.graph.arrived(job.marker))
+            if self.submitting.shared:
+                self.submitting.shared.done_here(taken)
 
     def begin(self) -> None:
         """Send the tree if it was never sent whole, and sort out what is done and what is ready."""

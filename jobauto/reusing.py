@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import networkx as nx
+
 from jobauto import quoting
 from jobauto.clock import Clock
 from jobauto.errors import UserError
@@ -23,13 +25,12 @@ from jobauto.ledger.quelist import Word
 from jobauto.model import Job, State
 from jobauto.remote.reusing import Found, SumOutputs, TakeOver
 from jobauto.reuse import memory
-from jobauto.reuse.keys import Key, keys, listed
+from jobauto.reuse.keys import SCRIPT, Key, keys, listed, text_hash
 from jobauto.reuse.memory import Known, Place, Result
 from jobauto.run import Run, is_run, open_run, runs_in
 
 log = logging.getLogger("jobauto")
 
-KEYS, REASONS = "keys.json", "reasons.json"  # in the run's own folder
 OFF = "off"
 
 
@@ -43,7 +44,7 @@ class Reusing:
     ledger: Ledger
     host: Host
     clock: Clock
-    keys: Mapping[str, Key]
+    keys: dict[str, Key]
     known: Known
     reasons: dict[str, str] = field(default_factory=dict)
     _noted: set[tuple[str, int]] = field(default_factory=set)  # job and number of its attempt
@@ -76,11 +77,12 @@ class Reusing:
     def take_over(self, ready: Sequence[str]) -> list[str]:
         """Those of the jobs that may start which are done now, without running; one round trip if
         there are results to be tried."""
+        self._forget_edited([name for name in ready if self._untried(name)])
         before, running = len(self.reasons), set(self.worth_running(ready))
         found = {name: place for name in ready if (place := self._place(name, name in running))}
         taken = self._try(found) if found else []
         if len(self.reasons) > before:
-            memory.put(self.run.private / REASONS, self.reasons)
+            memory.put(self.run.private / memory.REASONS, self.reasons)
         return taken
 
     def _try(self, found: Mapping[str, Place]) -> list[str]:
@@ -116,7 +118,7 @@ class Reusing:
 
     def _place(self, name: str, runs: bool) -> Place | None:
         """The newest result to be tried for a job; if there is none and it `runs` then, why."""
-        if name not in self.keys or name in self.reasons or self._wanted(name):
+        if not self._untried(name):
             return None
         if places := self.known.same(self.keys[name]):
             return places[0]
@@ -124,10 +126,19 @@ class Reusing:
             self.reasons[name] = self.known.why_not(name, self.keys[name])
         return None
 
-    def _wanted(self, name: str) -> bool:
-        """Whether a person wants the job to run again."""
+    def _untried(self, name: str) -> bool:
+        """Whether a job has a key, and nothing was said of it that would have it run."""
         entry = self.ledger.entries.get(name)
-        return bool(entry and entry.words)
+        return name in self.keys and name not in self.reasons and not (entry and entry.words)
+
+    def _forget_edited(self, names: Sequence[str]) -> None:
+        """A script that was edited since has no key any more, nor has what needs its job."""
+        for name in names:
+            key = self.keys.get(name)
+            if key and key.parts[SCRIPT] != text_hash(_script(self.run, self.graph.jobs[name])):
+                self.reasons[name] = "its script was edited in the run"
+                for each in (name, *nx.descendants(self.graph.edges, name)):
+                    self.keys.pop(each, None)
 
     def _found(self, job: Job, place: Place) -> Found:
         old = Job.from_name(place.result.job).folder
@@ -161,7 +172,7 @@ def reusing(
 
     Keys are those of the tree as it was sent: they are found once, and then remembered.
     """
-    file = run.private / KEYS
+    file = run.private / memory.KEYS
     if not file.exists() and not ledger.log.exists():
         found = keys(run.folder, graph, lambda job: _script(run, job)).found
         memory.put(file, {name: asdict(key) for name, key in found.items()})
@@ -174,7 +185,9 @@ def reusing(
         if (other.remote, other.remote_host) == (run.remote, run.remote_host):
             for result in memory.read(other.private):
                 known.add(result, folder.name, other.rdir)
-    return Reusing(run, graph, ledger, host, clock, kept, known, memory.get(run.private / REASONS))
+    return Reusing(
+        run, graph, ledger, host, clock, kept, known, memory.get(run.private / memory.REASONS)
+    )
 
 
 def _runs(place: Path) -> list[Path]:

@@ -46,6 +46,9 @@ class Shared(Protocol):
     def hand_in(self, names: Sequence[str]) -> set[str]:
         """Which of these are still ours alone, now that they are handed in."""
 
+    def done_here(self, names: Iterable[str]) -> None:
+        """Tell others that these are done, though nobody claimed them."""
+
 
 @dataclass(slots=True)
 class Submitting:

@@ -63,6 +63,8 @@ def test_a_second_run_takes_over_all_that_is_the_same(place: Place, tmp_path: Pa
     assert (there / "ge/bands.dat").read_text() == "bands of relaxed Ge2\n"
     assert words(second)["si/qsub.1"] == ["skipped"]
     assert f"same-as:{first.name}/si/qsub.1" in (second / "quelist").read_text()
+    why = place.jobauto("why", "ge/0", str(second)).stdout
+    assert why.endswith(f"; no earlier result was taken over: changed since {first.name}: POSCAR\n")
     third = run(place, ldir, "--reuse", "off")
     assert len(ran(place, third)) == 4
 
@@ -86,3 +88,28 @@ def test_what_is_not_as_it_was_is_made_again(place: Place, tmp_path: Path) -> No
     second = run(place, ldir)
     assert ran(place, second) == ["si/ran.0", "si/ran.1"]
     assert (place.there(second) / "si/bands.dat").read_text() == "bands of relaxed Si\n"
+
+
+def test_a_script_that_is_edited_in_the_run_runs(place: Place, tmp_path: Path) -> None:
+    ldir = tmp_path / "L"
+    make(ldir / "init", tree("si"))
+    run(place, ldir)
+    second = run(place, ldir, "--initonly")
+    script = second / "si/qsub.0"
+    script.write_text(script.read_text().replace("relaxed", "relaxed well"))
+    assert place.jobmon(second, new=False).returncode == 0
+    assert ran(place, second) == ["si/ran.0", "si/ran.1"]
+    assert (place.there(second) / "si/bands.dat").read_text() == "bands of relaxed well Si\n"
+    third = run(place, ldir)  # the first has the same key
+    assert ran(place, third) == []
+    assert (place.there(third) / "si/bands.dat").read_text() == "bands of relaxed Si\n"
+
+
+def test_what_is_wrong_in_a_list_is_said_before_anything_is_made(
+    place: Place, tmp_path: Path
+) -> None:
+    make(tmp_path / "L/init", tree("si") | {"si/qsub.inputs.0": "POSKAR\n"})
+    done = place.jobmon(tmp_path / "L")
+    assert done.returncode == 2
+    assert "si/qsub.inputs.0:1: there is no file POSKAR" in done.stderr
+    assert list((tmp_path / "L").glob("2*")) == []

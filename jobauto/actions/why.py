@@ -8,6 +8,7 @@ from jobauto.graph import Need
 from jobauto.ledger import Entry
 from jobauto.model import State
 from jobauto.quoting import shown
+from jobauto.reuse import memory
 
 
 def full(name: str) -> str:
@@ -29,7 +30,9 @@ def why(status: Status, name: str) -> str:
     """One sentence that begins with the job's name and state."""
     name = find(status, name)
     state = status.states[name]
-    return f"{shown(name)} is {state.word}: {_because(status, name, state)}"
+    reason = memory.get(status.run.private / memory.REASONS).get(name)
+    ran = f"; no earlier result was taken over: {shown(reason)}" if reason else ""
+    return f"{shown(name)} is {state.word}: {_because(status, name, state)}{ran}"
 
 
 def tail(status: Status, name: str) -> str:

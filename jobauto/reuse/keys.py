@@ -68,7 +68,7 @@ def keys(root: Path, graph: Graph, text: Text) -> Keys:
             continue
         files, wrong = _matched(root, graph, job, patterns)
         problems += wrong
-        parts = {SCRIPT: _hash(text(job).encode("utf-8", "surrogateescape"))}
+        parts = {SCRIPT: text_hash(text(job))}
         parts |= {_seen(job, file): _file_hash(root / file) for file in sorted(files)}
         for maker in graph.edges.predecessors(name):
             parts[_seen(job, maker)] = found[maker].word
@@ -124,6 +124,11 @@ def _made(graph: Graph, job: Job) -> bool:
 
 def _seen(job: Job, path: str) -> str:
     return posixpath.relpath(path, job.folder or ".")
+
+
+def text_hash(script: str) -> str:
+    """What stands in a key for the text of a script."""
+    return _hash(script.encode("utf-8", "surrogateescape"))
 
 
 def _hash(data: bytes) -> str:

@@ -17,6 +17,7 @@ from jobauto.ledger import files
 from jobauto.reuse.keys import Key
 
 FILE = "results"
+KEYS, REASONS = "keys.json", "reasons.json"  # see `put`
 
 
 @dataclass(frozen=True, slots=True)
