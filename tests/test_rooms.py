@@ -52,6 +52,8 @@ ORDER = [
     "registry",
     "lock",
     "noticing",
+    "tokens",
+    "admitting",
     "reusing",
     "submitting",
     "obeying",
