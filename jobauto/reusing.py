@@ -25,7 +25,7 @@ from jobauto.ledger.quelist import Word
 from jobauto.model import Job, State
 from jobauto.remote.reusing import Found, SumOutputs, TakeOver
 from jobauto.reuse import memory
-from jobauto.reuse.keys import SCRIPT, Key, keys, listed, text_hash
+from jobauto.reuse.keys import SCRIPT, Key, edited, keys, listed, text_hash
 from jobauto.reuse.memory import Known, Place, Result
 from jobauto.run import Run, is_run, open_run, runs_in
 
@@ -47,38 +47,41 @@ class Reusing:
     keys: dict[str, Key]
     known: Known
     reasons: dict[str, str] = field(default_factory=dict)
-    _noted: set[tuple[str, int]] = field(default_factory=set)  # job and number of its attempt
+    noted: set[tuple[str, int]] = field(default_factory=set)  # job and number of its attempt
 
     def remember(self) -> None:
         """Note the keys and outputs of jobs that have finished; one round trip if there are any."""
-        due = {
-            n: files for n in self.keys if self._due(n) and (files := self._outputs(n)) is not None
-        }
+        ended = [name for name in self.keys if self._due(name)]
+        self._forget_edited(ended)
+        self.noted |= {(name, self._number(name)) for name in ended}
+        due = {n: files for n in ended if n in self.keys if (files := self._outputs(n)) is not None}
         if not due:
             return
         paths = [
             posixpath.join(self.graph.jobs[name].folder, file) for name in due for file in due[name]
         ]
         sums = self.host.ask(SumOutputs(self.run.rdir, paths)) if paths else {}
-        results = []
-        for name, files in due.items():
-            folder, key = self.graph.jobs[name].folder, self.keys[name]
-            outputs = {file: sums.get(posixpath.join(folder, file), "") for file in files}
-            gone = [quoting.shown(file) for file, digest in outputs.items() if not digest]
-            if gone:
-                log.warning("%s: it made no %s", quoting.shown(name), ", ".join(gone))
-            else:
-                results.append(Result(name, key.word, key.parts, outputs))
-            self._noted.add((name, self._number(name)))
+        results = [self._result(name, files, sums) for name, files in due.items()]
         memory.note(self.run.private, results)
         for result in results:
             self.known.add(result, self.run.folder.name, self.run.rdir)
 
+    def _result(self, name: str, files: Sequence[str], sums: Mapping[str, str]) -> Result:
+        """What is to be noted of a job: nothing that others could take over if it is not whole."""
+        folder, key, number = self.graph.jobs[name].folder, self.keys[name], self._number(name)
+        outputs = {file: sums.get(posixpath.join(folder, file), "") for file in files}
+        gone = [quoting.shown(file) for file, digest in outputs.items() if not digest]
+        if not gone:
+            return Result(name, key.word, key.parts, outputs, number)
+        log.warning("%s: it made no %s", quoting.shown(name), ", ".join(gone))
+        return Result(name, "", {}, {}, number)
+
     def take_over(self, ready: Sequence[str]) -> list[str]:
         """Those of the jobs that may start which are done now, without running; one round trip if
         there are results to be tried."""
+        before = len(self.reasons)
         self._forget_edited([name for name in ready if self._untried(name)])
-        before, running = len(self.reasons), set(self.worth_running(ready))
+        running = set(self.worth_running(ready))
         found = {name: place for name in ready if (place := self._place(name, name in running))}
         taken = self._try(found) if found else []
         if len(self.reasons) > before:
@@ -132,13 +135,23 @@ class Reusing:
         return name in self.keys and name not in self.reasons and not (entry and entry.words)
 
     def _forget_edited(self, names: Sequence[str]) -> None:
-        """A script that was edited since has no key any more, nor has what needs its job."""
+        """What was edited since has no key any more, nor has what needs its job."""
+        before = len(self.keys)
         for name in names:
-            key = self.keys.get(name)
-            if key and key.parts[SCRIPT] != text_hash(_script(self.run, self.graph.jobs[name])):
-                self.reasons[name] = "its script was edited in the run"
+            if name in self.keys and (why := self._edited(name)):
+                self.reasons[name] = why
                 for each in (name, *nx.descendants(self.graph.edges, name)):
                     self.keys.pop(each, None)
+        if len(self.keys) < before:
+            _put_keys(self.run, self.keys)
+
+    def _edited(self, name: str) -> str:
+        """What is not any more as it was when keys were found, in words; else nothing."""
+        key, job = self.keys[name], self.graph.jobs[name]
+        changed = edited(self.run.folder, self.graph, job, key)
+        if key.parts[SCRIPT] != text_hash(_script(self.run, job)):
+            changed.insert(0, SCRIPT)
+        return f"edited in the run: {quoting.shown(', '.join(changed))}" if changed else ""
 
     def _found(self, job: Job, place: Place) -> Found:
         old = Job.from_name(place.result.job).folder
@@ -152,7 +165,7 @@ class Reusing:
         entry = self.ledger.entries.get(name)
         if entry is None or entry.state is not State.FINISHED or entry.attempt is None:
             return False
-        return (name, entry.attempt.number) not in self._noted
+        return (name, entry.attempt.number) not in self.noted
 
     def _number(self, name: str) -> int:
         attempt = self.ledger.entries[name].attempt
@@ -174,20 +187,27 @@ def reusing(
     """
     file = run.private / memory.KEYS
     if not file.exists() and not ledger.log.exists():
-        found = keys(run.folder, graph, lambda job: _script(run, job)).found
-        files.put(file, {name: asdict(key) for name, key in found.items()})
+        _put_keys(run, keys(run.folder, graph, lambda job: _script(run, job)).found)
     kept = {name: Key(**key) for name, key in files.get(file).items()}
     if not kept or where == OFF:
         return None
     known = Known()
     for folder in _runs(Path(where) if where else run.folder.parent):
-        other = open_run(folder)
+        try:
+            other = open_run(folder)
+        except UserError as error:
+            log.warning("nothing is taken over from a run: %s", error)
+            continue
         if (other.remote, other.remote_host) == (run.remote, run.remote_host):
             for result in memory.read(other.private):
                 known.add(result, folder.name, other.rdir)
-    return Reusing(
-        run, graph, ledger, host, clock, kept, known, files.get(run.private / memory.REASONS)
-    )
+    reasons = files.get(run.private / memory.REASONS)
+    noted = {(result.job, result.attempt) for result in memory.read(run.private)}
+    return Reusing(run, graph, ledger, host, clock, kept, known, reasons, noted)
+
+
+def _put_keys(run: Run, found: Mapping[str, Key]) -> None:
+    files.put(run.private / memory.KEYS, {name: asdict(key) for name, key in found.items()})
 
 
 def _runs(place: Path) -> list[Path]:

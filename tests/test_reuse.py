@@ -113,3 +113,91 @@ def test_what_is_wrong_in_a_list_is_said_before_anything_is_made(
     assert done.returncode == 2
     assert "si/qsub.inputs.0:1: there is no file POSKAR" in done.stderr
     assert list((tmp_path / "L").glob("2*")) == []
+
+
+def test_inputs_edited_in_the_run_are_not_taken_for_what_they_were(
+    place: Place, tmp_path: Path
+) -> None:
+    ldir = tmp_path / "L"
+    make(ldir / "init", tree("si"))
+    first = run(place, ldir, "--initonly")
+    for root in {first, place.there(first)}:
+        (root / "si/POSCAR").write_text("Si, stretched")
+    assert place.jobmon(first, new=False).returncode == 0
+    assert (place.there(first) / "si/bands.dat").read_text() == "bands of relaxed Si, stretched\n"
+    second = run(place, ldir)
+    assert ran(place, second) == ["si/ran.0", "si/ran.1"]
+    assert (place.there(second) / "si/bands.dat").read_text() == "bands of relaxed Si\n"
+    for text in ("Ge", "Si"):
+        (ldir / "init/si/POSCAR").write_text(text)
+        third = run(place, ldir, "--initonly")
+        (third / "si/POSCAR").write_text("Si")
+        assert place.jobmon(third, new=False).returncode == 0
+        edited = text == "Ge"
+        assert ran(place, third) == (["si/ran.0", "si/ran.1"] if edited else [])
+        why = place.jobauto("why", "si/0", str(third)).stdout
+        assert why.endswith("edited in the run: POSCAR\n") is edited
+
+
+def test_a_job_that_a_person_wants_again_runs(place: Place, tmp_path: Path) -> None:
+    ldir = tmp_path / "L"
+    make(ldir / "init", tree("si"))
+    run(place, ldir)
+    second = run(place, ldir)
+    assert ran(place, second) == []
+    script = second / "si/qsub.1"
+    script.write_text(script.read_text().replace("bands of", "new bands of"))
+    lines = (second / "quelist").read_text().splitlines()
+    (second / "quelist").write_text(f"{lines[0]}\n{lines[1]} retry@20260101_000000@me\n")
+    assert place.jobmon(second, new=False).returncode == 0
+    assert ran(place, second) == ["si/ran.1"]
+    third = run(place, ldir)  # the edited one is no result of the script that is in init
+    assert ran(place, third) == []
+    assert (place.there(third) / "si/bands.dat").read_text() == "bands of relaxed Si\n"
+
+
+def test_what_a_later_job_wrote_over_is_never_noted_after_a_restart(
+    place: Place, tmp_path: Path
+) -> None:
+    """The sums are those of the moment in which the job had finished."""
+    ldir = tmp_path / "L"
+    overwrites = job("echo other > CONTCAR; echo b > bands.dat\n", "1")
+    make(ldir / "init", tree("si") | {"si/qsub.1": overwrites})
+    first = run(place, ldir)
+    before = (first / ".jobauto/results").read_text()
+    assert place.jobmon(first, new=False).returncode == 0
+    assert (first / ".jobauto/results").read_text() == before
+    assert ran(place, run(place, ldir)) == ["si/ran.0"]
+
+
+def test_outputs_in_folders_that_jobs_make_are_taken_over(place: Place, tmp_path: Path) -> None:
+    ldir = tmp_path / "L"
+    files = tree("si") | {
+        "si/qsub.1": job("mkdir -p out\necho plot > out/p.png\n", "1"),
+        "si/qsub.outputs.1": "out/p.png\n",
+    }
+    make(ldir / "init", files)
+    run(place, ldir)
+    second = run(place, ldir)
+    assert ran(place, second) == []
+    assert (place.there(second) / "si/out/p.png").read_text() == "plot\n"
+
+
+def test_a_run_whose_memory_is_broken_stops_no_other_one(place: Place, tmp_path: Path) -> None:
+    ldir = tmp_path / "L"
+    make(ldir / "init", tree("si"))
+    first = run(place, ldir)
+    (first / ".jobauto/run.json").write_text("{")
+    assert len(ran(place, run(place, ldir))) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("../../x", "leaves the run folder"), ("*.png", "is a pattern")]
+)
+def test_what_is_wrong_in_a_list_of_outputs_is_said(
+    place: Place, tmp_path: Path, text: str, said: str
+) -> None:
+    make(tmp_path / "L/init", tree("si") | {"si/qsub.outputs.0": f"CONTCAR\n{text}\n"})
+    done = place.jobmon(tmp_path / "L")
+    assert done.returncode == 2
+    assert f"si/qsub.outputs.0:2: {text} {said}" in done.stderr

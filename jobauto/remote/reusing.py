@@ -16,6 +16,7 @@ _SUM = re.compile(r"[0-9a-f]{64}")
 _TAKE = r"""
 take() {
   [ ! -d "$4" ] || return 1
+  mkdir -p "${4%/*}" 2>/dev/null
   rm -f "$4.taken"
   cp "$3" "$4.taken" 2>/dev/null && set -- "$1" "$2" "$3" "$4" $(sha256sum <"$4.taken") &&
     [ "$5" = "$2" ] && mv -f "$4.taken" "$4" && return 0

@@ -59,6 +59,7 @@ def keys(root: Path, graph: Graph, text: Text) -> Keys:
     problems: list[UserError] = []
     for name in nx.topological_sort(graph.edges):
         job = graph.jobs[name]
+        problems += _wrong_outputs(root, job)
         patterns = listed(root, job.inputs)
         if patterns is None:
             continue
@@ -94,11 +95,8 @@ def _matched(
     files = {file for file in waits - graph.makers.keys() if (root / file).is_file()}
     problems = []
     for line, pattern in patterns:
-        place = posixpath.normpath(posixpath.join(job.folder, pattern))
-        if pattern.startswith("/") or place == ".." or place.startswith("../"):
-            what = f"{shown(pattern)} leaves the run folder"
-            hint = "name files relative to the job's folder, inside the tree"
-            problems.append(UserError(what, f"{shown(job.inputs)}:{line}", hint))
+        if problem := _leaves(job, pattern, f"{shown(job.inputs)}:{line}"):
+            problems.append(problem)
             continue
         here = set(_below(root, job.folder, pattern))
         if not here and not glob.has_magic(pattern) and not _made(graph, job):
@@ -107,6 +105,36 @@ def _matched(
             problems.append(UserError(what, f"{shown(job.inputs)}:{line}", hint))
         files |= here
     return files, problems
+
+
+def _leaves(job: Job, name: str, where: str) -> UserError | None:
+    place = posixpath.normpath(posixpath.join(job.folder, name))
+    if not (name.startswith("/") or place == ".." or place.startswith("../")):
+        return None
+    hint = "name files relative to the job's folder, inside the tree"
+    return UserError(f"{shown(name)} leaves the run folder", where, hint)
+
+
+def _wrong_outputs(root: Path, job: Job) -> Iterator[UserError]:
+    for line, name in listed(root, job.outputs) or []:
+        where = f"{shown(job.outputs)}:{line}"
+        if problem := _leaves(job, name, where):
+            yield problem
+        elif glob.has_magic(name):
+            what = f"{shown(name)} is a pattern"
+            yield UserError(what, where, "name each output, so that a missing one is found out")
+
+
+def edited(root: Path, graph: Graph, job: Job, key: Key) -> list[str]:
+    """What is not as in the key any more: input files below `root`, and which jobs it needs."""
+    makers = {_seen(job, maker) for maker in graph.edges.predecessors(job.name)}
+    files = key.parts.keys() - makers - {SCRIPT}
+    changed = {file for file in files if _now(root / job.folder / file) != key.parts[file]}
+    return sorted(changed | makers - key.parts.keys())
+
+
+def _now(path: Path) -> str:
+    return _file_hash(path) if path.is_file() else ""
 
 
 def _below(root: Path, folder: str, pattern: str) -> Iterator[str]:

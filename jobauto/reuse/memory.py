@@ -21,12 +21,14 @@ KEYS, REASONS = "keys.json", "reasons.json"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A job that finished: its key, and the sha256 of its outputs by their paths in the run."""
+    """A job that finished: its key (an empty word: none that others could have), the sha256 of its
+    outputs by their names, and the number of the attempt."""
 
     job: str
     word: str
     parts: Mapping[str, str]
     outputs: Mapping[str, str]
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Known:
 
     def add(self, result: Result, run: str, rdir: str) -> None:
         """Take a result of a run into account."""
+        if not result.word:
+            return
         place = Place(result, run, rdir)
         self._by_word[result.word].append(place)
         self._by_job[result.job] = place
