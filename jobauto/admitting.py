@@ -15,6 +15,7 @@ from jobauto.conditions import Condition
 from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.ledger import Ledger, files
+from jobauto.model import Job
 from jobauto.noticing import Noticing
 from jobauto.registry import folder
 from jobauto.resources import Wants
@@ -39,7 +40,8 @@ class Admitting:
     tokens: Tokens
     _waiting: dict[str, str] = field(default_factory=dict)
     _outside: Condition | None = None
-    _known: Mapping[str, Signature] = field(default_factory=dict)
+    _looked: Mapping[str, Signature] | None = None  # what was noticed last
+    _signatures: dict[str, Signature] = field(default_factory=dict)
     _wants: dict[str, Wants] = field(default_factory=dict)  # of jobs that want anything
     _keepers: dict[str, list[str]] = field(default_factory=dict)  # by folder
     _held: bool = False  # something, perhaps since an earlier process
@@ -84,21 +86,25 @@ class Admitting:
         return turn
 
     def _look(self) -> None:
-        """Read what jobs want where that is new or was edited."""
+        """Read what jobs want where that is new or was edited; forget jobs that are gone."""
         known = self.noticing.resources
-        if known is self._known:
+        if known is self._looked:
             return
-        for name in known.keys() | self._known.keys():
-            if known.get(name) != self._known.get(name) and name in self.graph.jobs:
-                self._read(name)
-        self._known = known
+        self._looked = known
+        for name in known.keys() | self._signatures.keys():
+            if known.get(name) != self._signatures.get(name):
+                self._read(name, known.get(name))
         self._keepers = {}
         for name, wants in self._wants.items():
             if wants.kept:
-                self._keepers.setdefault(self.graph.jobs[name].folder, []).append(name)
+                self._keepers.setdefault(Job.from_name(name).folder, []).append(name)
 
-    def _read(self, name: str) -> None:
+    def _read(self, name: str, signature: Signature | None) -> None:
         self._wants.pop(name, None)
+        self._signatures.pop(name, None)
+        if signature is None or name not in self.graph.jobs:
+            return
+        self._signatures[name] = signature
         try:
             wants = read(self.run.folder, self.graph.jobs[name]).wants
         except UserError as error:  # it is not submitted before this is put right
@@ -114,7 +120,8 @@ class Admitting:
     def _undone(self, name: str, blocked: set[str]) -> bool:
         entry = self.ledger.entries.get(name)
         over = entry is not None and entry.state.final
-        return not (over or name in blocked or self.graph.held(name))
+        gone = name not in self.graph.jobs
+        return not (over or gone or name in blocked or self.graph.held(name))
 
     def _say(self, outside: str) -> None:
         """Note that other runs are waited for, since when, and tell the log once."""
