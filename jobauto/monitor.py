@@ -1,5 +1,6 @@
 """The monitor: one tick is a list of named steps.
 
+take      of an inbox: folders that are whole
 notice    what a person changed in the run folder, and what they ordered
 begin     once: send what was never sent, find out what is done already
 observe   one remote command: the queue, the awaited files, what doubt needs
@@ -7,7 +8,7 @@ decide    judge every job in flight; what became ready goes to the end of quelis
 share     with --task: what others have done, and what we did
 record    quelist, qsub.now
 submit    one remote command for as many as --maxqsub allows, and record again
-fetch     one rsync of markers and results of what ended
+fetch     one rsync of markers and results of what ended; of an inbox: all, and out of the run
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from jobauto import orders, quoting
 from jobauto.asking import Asking
@@ -41,6 +43,19 @@ from jobauto.submitting import Submitting
 log = logging.getLogger("jobauto")
 
 
+class Around(Protocol):
+    """An inbox, whose jobs come and go; see jobauto.inbox."""
+
+    def take(self) -> None:
+        """Let new jobs in."""
+
+    def bring_home(self) -> None:
+        """Let jobs out that are over, with all that they hold."""
+
+    def waits(self) -> bool:
+        """Whether more is to come, so that the run is not over."""
+
+
 @dataclass(slots=True)
 class Monitor:
     """Runs one run to its end. It keeps nothing that cannot be read back from the run folder."""
@@ -63,6 +78,7 @@ class Monitor:
     guard: Callable[[], None] = lambda: None  # raises if the run is not ours any more
     sent: Callable[[], None] = lambda: None  # what else the remote needs once it has the tree
     ended: Callable[[], None] = lambda: None  # what else is to be done when the run is over
+    inbox: Around | None = None
     ticks: int = 0
     begun: bool = False
     _gap: bool = True  # the last look failed, or there was none
@@ -100,6 +116,8 @@ class Monitor:
         """One round. RemoteError: nothing was learned this time, and nothing changed."""
         self.ticks += 1
         self.guard()
+        if self.inbox:
+            self.inbox.take()
         self.notice()
         if not self.begun:
             self.begin()
@@ -272,13 +290,17 @@ class Monitor:
 
     def fetch(self) -> None:
         """Bring home markers and results of the jobs that ended."""
-        if self._to_fetch:
+        if self.inbox:
+            self._to_fetch.clear()
+            self.inbox.bring_home()
+        elif self._to_fetch:
             self.host.pull(self.run.rdir, self.run.folder, self.results, sorted(self._to_fetch))
             self._to_fetch.clear()
 
     def fetch_all(self) -> None:
         """Bring home everything that is asked for, at the end of the run."""
-        self.host.pull(self.run.rdir, self.run.folder, self.results, ())
+        if not self.inbox:
+            self.host.pull(self.run.rdir, self.run.folder, self.results, ())
         self.ended()
 
     def record(self) -> None:
@@ -293,6 +315,8 @@ class Monitor:
         if self.ledger.in_flight() or self.ledger.lingering or self.submitting.ready():
             return False
         if self.submitting.shared and not self.submitting.shared.settled():
+            return False
+        if self.inbox and self.inbox.waits():
             return False
         awaited = self.graph.watched()
         if not awaited <= self.seen.there | self.seen.missing:

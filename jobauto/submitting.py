@@ -85,6 +85,7 @@ class Submitting:
             return True  # the intents are to be written all the same
         options = {attempt.token: asked[attempt.job.name] for attempt in attempts}
         claims = self.host.ask(Submit(self.dialect, self.run.rdir, attempts, options))
+        self.limits.handed_in(self.clock.elapsed())
         self.unclaimed.difference_update(attempt.job.name for attempt in attempts)
         self._take_answers(attempts, claims)
         return True
@@ -147,16 +148,21 @@ class Submitting:
 
     def _to_submit(self, seen: Seen) -> list[str]:
         """Open attempts whose claim does not exist, then what is ready, as far as there is room."""
-        if self.run.stopped or self.clock.elapsed() < self.limits.until:
+        if self.run.stopped or self.limits.waits(self.clock.elapsed()):
             return []
         flying = self.ledger.in_flight()
         names = [e.job.name for e in flying if e.job.name in self.unclaimed]
         if self.limits.errors.paused(self.clock.now()):
             return names
-        pending = sum(_pending(entry, seen) for entry in flying)
-        room = self.limits.room(len(flying), pending)
+        room = self.room(seen)
         ready = self.reusing.worth_running(self.ready()) if self.reusing else self.ready()
         return names + (self.shared.take(ready, room) if self.shared else ready[:room])
+
+    def room(self, seen: Seen) -> int:
+        """How many more may be submitted, as far as the last look knows."""
+        flying = self.ledger.in_flight()
+        pending = sum(_pending(entry, seen) for entry in flying)
+        return self.limits.room(len(flying), pending)
 
     def ready(self) -> list[str]:
         """Queued jobs that may start now, in the order of quelist."""

@@ -61,6 +61,7 @@ ORDER = [
     "actions",
     "telling",
     "batches",
+    "inbox",
     "report",
     "web",
     "cli",
