@@ -85,7 +85,7 @@ class Inbox:
                 names = sorted(graph.jobs[name].folder for name in knot)
                 why = f"{' and '.join(map(shown, names))} need one another"
                 for name in names:
-                    self._end(name, Word("failed", self.monitor.clock.date(), slug(why)), why)
+                    self._fail(name, why)
 
     def _paused(self) -> bool:
         monitor, clock = self.monitor, self.monitor.clock
@@ -113,7 +113,7 @@ class Inbox:
                 if need.absent or need.file in graph.present:
                     continue
                 if why := self._need(job.folder, need):
-                    self._end(job.folder, Word("failed", self.monitor.clock.date(), slug(why)), why)
+                    self._fail(job.folder, why)
                     ended = True
                     break
         return ended
@@ -208,6 +208,10 @@ class Inbox:
         output = _tail(self.places.pending / entry.job.folder / OUTPUT)
         parts = [tail, f"==> {OUTPUT}\n{output}" if output else ""]
         return head + "".join(f"\n{shown_lines(part)}\n" for part in parts if part)
+
+    def _fail(self, name: str, why: str) -> None:
+        """End a job that never may start."""
+        self._end(name, Word("failed", self.monitor.clock.date(), slug(why)), f"failed: {why}\n")
 
     def _end(self, name: str, word: Word, error: str) -> None:
         """Note how a job ended; from now on it is no job any more."""
