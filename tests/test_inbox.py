@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 import os
 import tarfile
@@ -92,9 +93,11 @@ def test_a_failure_is_found_in_job_error(world: World) -> None:
     world.put("b")
     world.cluster.plans["a/qsub.job"] = FakeJob(succeeds=False)
     assert world.finish() == DONE  # nothing is left; the command line counts what failed
-    assert world.kept and (world.kept.done, world.kept.failed) == (1, 1)
+    assert world.kept
+    assert (world.kept.done, world.kept.failed) == (1, 1)
     assert world.error("a").startswith("failed: ")
-    assert "as 1001" in world.error("a") and "it broke" in world.error("a")
+    assert "as 1001" in world.error("a")
+    assert "it broke" in world.error("a")
     assert not world.error("b")
     assert not list((world.places.pending / ".jobauto/tails").iterdir())
 
@@ -246,7 +249,8 @@ def test_a_name_that_is_in_pending_waits(world: World, caplog: pytest.LogCapture
     world.ticks(3)
     world.put("a")
     world.ticks(5)
-    assert world.inbox() == ["a"] and world.pending() == ["a"]
+    assert world.inbox() == ["a"]
+    assert world.pending() == ["a"]
     assert caplog.text.count("waits for the one of this name in pending/") == 1
     world.cluster.plans.clear()
     world.finish()
@@ -349,7 +353,8 @@ def test_archives_that_lead_out_or_hold_no_job_stay(
     world.put("good")
     world.finish()
     assert world.inbox() == ["a.tar.gz", "b.tar.gz"]
-    assert world.pending() == [] and world.completed() == ["good"]
+    assert world.pending() == []
+    assert world.completed() == ["good"]
     assert not list(world.places.root.rglob("out"))
     assert caplog.text.count("inbox/a.tar.gz: ") == caplog.text.count("inbox/b.tar.gz: ") == 1
 
@@ -411,7 +416,7 @@ def test_submissions_keep_their_distance(tmp_path: Path) -> None:
     world.finish()
     times = [time for time, what, _ in world.cluster.history if what == "submit"]
     assert len(times) == 4
-    assert all(later - earlier >= 25 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 25 for earlier, later in itertools.pairwise(times))
 
 
 def test_too_many_failures_pause_taking(tmp_path: Path) -> None:
@@ -452,8 +457,11 @@ def test_what_is_over_costs_nothing_more(world: World) -> None:
     world.ticks(5)
     monitor = kept.monitor
     assert len(world.completed()) == 30
-    assert not monitor.ledger.entries and not monitor.graph.jobs and not monitor.graph.needs
-    assert not monitor.graph.edges.nodes and not monitor.graph.present
+    assert not monitor.ledger.entries
+    assert not monitor.graph.jobs
+    assert not monitor.graph.needs
+    assert not monitor.graph.edges.nodes
+    assert not monitor.graph.present
     assert (world.places.pending / "quelist").read_text() == ""
     assert sorted(world.host.cleared) == sorted(world.completed())
 
@@ -487,7 +495,8 @@ def test_a_folder_that_somebody_removed_is_forgotten(
     world.host.pull = lambda *_args: None  # type: ignore[method-assign]
     world.ticks(15)
     assert world.pending() == world.completed() == []
-    assert world.kept and not world.kept.monitor.ledger.entries
+    assert world.kept
+    assert not world.kept.monitor.ledger.entries
 
 
 @pytest.mark.parametrize(
