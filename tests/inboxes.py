@@ -73,6 +73,7 @@ class World:
         self.cluster = FakeCluster(self.clock)
         self.host = InboxHost(self.cluster)
         self.ways = own.load(self.places.pending, ways or {})
+        own.keep(self.places.pending, self.ways)
         run = runs.plan(self.chosen, self.places.pending)
         run.rdir, run.scheduler = "/remote/inbox-x", "slurm"
         run.save()

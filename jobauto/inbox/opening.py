@@ -31,14 +31,19 @@ def keeping(
     """An inbox whose monitor is ready to tick, until the end of the block."""
     places.check()
     chosen, of = read_options(places, given)
+    kept = own.load(places.pending, ways)
     host: Host | None = None
     if of is None:
-        of, host = new_run(places, chosen, runner)
-    kept = own.load(places.pending, ways)
+        of, host = new_run(places, chosen, kept, runner)
     taking = taking_of(places, of, kept)
-    if kept.group_writable:
-        places.completed.chmod(places.completed.stat().st_mode | 0o070)
-    with watching(of, chosen, host, runner, clock, taking.tidy) as monitor:
+
+    def first() -> None:
+        own.keep(places.pending, kept)
+        if kept.group_writable:
+            places.completed.chmod(places.completed.stat().st_mode | 0o070)
+        taking.tidy()
+
+    with watching(of, chosen, host, runner, clock, first) as monitor:
         inbox = Inbox(monitor, places, kept, taking, chosen.keep_remote, chosen.once)
         monitor.inbox = inbox
         yield inbox, chosen
@@ -68,7 +73,7 @@ def read_options(places: Places, given: dict[str, Any]) -> tuple[Settings, Run |
     return chosen, old
 
 
-def new_run(places: Places, chosen: Settings, runner: Runner) -> tuple[Run, Host]:
+def new_run(places: Places, chosen: Settings, ways: Ways, runner: Runner) -> tuple[Run, Host]:
     """Meet the remote, then make the run folder of an inbox, without any job."""
     plan = run.plan(chosen, places.pending)
     host = open_host(plan, runner, mirrored=chosen.rdir is not None)
@@ -76,7 +81,7 @@ def new_run(places: Places, chosen: Settings, runner: Runner) -> tuple[Run, Host
         meet(plan, chosen, host)
         if plan.mirrored:  # two inboxes may have the same --rdir
             plan.rdir = f"{plan.rdir.removesuffix(f'/{plan.folder.name}')}/inbox-{plan.id}"
-        plan.private.mkdir(mode=0o700, exist_ok=True)
+        own.keep(places.pending, ways)
         files.replace(plan.folder / "kill", run.kill_script(), 0o755)
         plan.save()
     except BaseException:

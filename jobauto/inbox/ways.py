@@ -36,18 +36,22 @@ class Ways(BaseModel, frozen=True):
 
 
 def load(pending: Path, given: dict[str, Any]) -> Ways:
-    """What was given over what is remembered; remembered from now on. UserError for bad values."""
+    """What was given over what is remembered. UserError for bad values."""
     file = pending / FLAT
     kept: dict[str, Any] = {}
     try:
         if file.is_file():
             kept = Ways.model_validate_json(files.read(file)).model_dump()
-        ways = Ways(**(kept | given))
+        return Ways(**(kept | given))
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
         where = "command line" if name in given else str(file)
         raise UserError(f"{option(name)}: {first['msg']}", where) from None
+
+
+def keep(pending: Path, ways: Ways) -> None:
+    """Remember them; with this file the run folder is that of an inbox."""
+    file = pending / FLAT
     file.parent.mkdir(mode=0o700, exist_ok=True)
     files.replace(file, ways.model_dump_json(indent=1) + "\n")
-    return ways
