@@ -155,10 +155,10 @@ def write(tallies: list[Tally], chosen: argparse.Namespace) -> None:
         "The monitor of an inbox killed while folders arrive",
         f"""{results.origin("make inbox-rounds")} Seed {chosen.seed}.
 
-Folders are moved into the inbox, copied slowly, or put there packed up, while the monitor is started
-and killed with -9 0.2 to 4 s later (`--period 0.3 --settle 0.5 --maxjobs 16`). Slurm is reached over
-ssh. Came back: folders and archives in `completed/`. Torn: came back without the result, or were taken
-before they were whole.
+Folders are moved into the inbox, copied slowly, or put there packed up, while the monitor is
+started and killed with -9 0.2 to 4 s later (`--period 0.3 --settle 0.5 --maxjobs 16`). Slurm is
+reached over ssh. Came back: folders and archives in `completed/`. Torn: came back without the
+result, or were taken before they were whole.
 
 {results.table([HEAD, *(t.row() for t in tallies)])}
 """,

@@ -466,6 +466,18 @@ def test_what_is_over_costs_nothing_more(world: World) -> None:
     assert sorted(world.host.cleared) == sorted(world.completed())
 
 
+def test_another_one_of_a_name_is_a_new_one(world: World) -> None:
+    kept = world.begin(last=False)
+    world.put("a")
+    world.ticks(2)
+    kept.monitor.noticing._next = float("inf")  # a large tree is looked at seldom
+    world.ticks(4)
+    assert world.completed() == ["a"]
+    world.put("a")
+    world.ticks(6)
+    assert len(world.completed()) == 2
+
+
 def test_a_lost_link_only_delays(world: World) -> None:
     world.put("a")
     world.host.no_pull, world.host.no_clear = 2, 2

@@ -79,6 +79,21 @@ def test_folders_are_run_and_given_back(place: Place) -> None:
         assert list((remote / ".jobauto/going").iterdir()) == []
 
 
+@pytest.mark.parametrize("place", ["local", "mirror"], indirect=True)
+def test_names_are_never_run_by_a_shell(place: Place) -> None:
+    root, runs = setup(place), runs_file(place)
+    names = ["a b", "a'b", "$(touch x)", "a;b", "#a", "*", "ä"]
+    for name in names:
+        folder = root / "inbox" / name
+        folder.mkdir()
+        (folder / "job.sh").write_text(f"echo run >>'{runs}'\necho >result\n")
+    end(inboxes.start(place, root, "--once", "--maxjobs", "20"))
+    assert sorted(os.listdir(root / "completed")) == sorted(names)
+    assert all((root / "completed" / name / "result").exists() for name in names)
+    assert runs.read_text() == "run\n" * len(names)
+    assert not list(place.tmp.rglob("x"))
+
+
 @pytest.mark.parametrize("place", ["mirror"], indirect=True)
 def test_what_is_kept_on_the_remote_is_out_of_the_way(place: Place) -> None:
     root, runs = setup(place), runs_file(place)
@@ -108,9 +123,7 @@ def test_links_that_are_not_brought_stay_there(place: Place) -> None:
 def test_a_slow_copy_is_not_taken_early(place: Place) -> None:
     root, runs = setup(place), runs_file(place)
     process = inboxes.start(place, root)
-    source = place.tmp / "source"
-    source.mkdir()
-    inboxes.put(place.tmp / "x", "a", runs) if (place.tmp / "x/inbox").mkdir(parents=True) else None
+    (place.tmp / "x/inbox").mkdir(parents=True)
     inboxes.put(place.tmp / "x", "a", runs, more="ls >seen\n")
     target = root / "inbox/a"
     target.mkdir()
