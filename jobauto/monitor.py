@@ -79,6 +79,7 @@ class Monitor:
     sent: Callable[[], None] = lambda: None  # what else the remote needs once it has the tree
     ended: Callable[[], None] = lambda: None  # what else is to be done when the run is over
     inbox: Around | None = None
+    gone: dict[str, Word] = field(default_factory=dict)  # of an inbox: the last that failed
     ticks: int = 0
     begun: bool = False
     _gap: bool = True  # the last look failed, or there was none

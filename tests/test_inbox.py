@@ -12,15 +12,19 @@ from pathlib import Path
 import pytest
 from fake import FakeJob
 from inboxes import World
+from rich.console import Console
 
 from jobauto import conditions
 from jobauto.actions.status import status
 from jobauto.cli.choosing import chosen_run
+from jobauto.cli.inboxes import Dots
 from jobauto.errors import DONE, SOME_FAILED, UserError
 from jobauto.inbox.places import Places, plain
 from jobauto.inbox.wrapping import wrapper
 from jobauto.loop import Link, what_is_wrong
 from jobauto.model import State
+from jobauto.telling import Teller
+from jobauto.telling.causes import Message
 from jobauto.tree import scan
 
 
@@ -429,6 +433,44 @@ def test_too_many_failures_pause_taking(tmp_path: Path) -> None:
     assert len(world.inbox()) == 3
     world.ticks(90)
     assert world.inbox() == []
+
+
+def test_people_are_told_of_failures_that_are_in_completed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobauto.inbox.running.REMEMBERED", 2)
+    for name in "abc":
+        world.put(name)
+        world.cluster.plans[f"{name}/qsub.job"] = FakeJob(succeeds=False)
+    kept = world.begin(last=False)
+    box = Box()
+    teller = Teller(kept.monitor, [box])  # type: ignore[list-item]
+    world.ticks(20)
+    teller.look(kept.monitor, Link())
+    assert world.completed() == ["a", "b", "c"]
+    assert [message.title for message in box.messages] == [
+        "jobs/pending: b/qsub.job failed and 1 more"
+    ]
+
+
+class Box:
+    """Keeps messages."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def put(self, message: Message) -> None:
+        self.messages.append(message)
+
+
+def test_dots_are_in_rows_of_twenty(world: World) -> None:
+    out = io.StringIO()
+    dots = Dots(Console(file=out, force_terminal=True, color_system=None))
+    kept = world.begin(last=False)
+    for _ in range(45):
+        dots.progress(kept.monitor, Link())
+    dots.say("a word")
+    assert out.getvalue() == f"{'.' * 20}\n{'.' * 20}\n{'.' * 5}\na word\n"
 
 
 def test_a_stop_leaves_folders_in_the_inbox(world: World) -> None:

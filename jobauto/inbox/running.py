@@ -27,6 +27,7 @@ log = logging.getLogger("jobauto")
 ALL = ("*",)  # patterns of what is brought home
 TAIL = 20  # lines
 TAIL_BYTES = 8192
+REMEMBERED = 100  # failures
 
 
 @dataclass(slots=True)
@@ -216,6 +217,8 @@ class Inbox:
     def _end(self, name: str, word: Word, error: str) -> None:
         """Note how a job ended; from now on it is no job any more."""
         monitor, job = self.monitor, job_of(name)
+        if word.what == "failed":
+            self._remember(job.name, word)
         try:
             note(self.places.pending / name, word, error)
             self._noted.add(name)
@@ -225,6 +228,14 @@ class Inbox:
         if job.name in monitor.graph.jobs:
             monitor.graph.remove(job.name)
         monitor.noticing.forget(job)
+
+    def _remember(self, name: str, word: Word) -> None:
+        """Keep a failure for those who tell people of it, after the tick."""
+        gone = self.monitor.gone
+        gone.pop(name, None)
+        gone[name] = word
+        while len(gone) > REMEMBERED:
+            del gone[next(iter(gone))]
 
     def _complete(self) -> None:
         """Bring what has ended to completed/; RemoteError if the remote cannot be told."""
