@@ -17,7 +17,7 @@ from places import ROOT, Place
 from jobauto import run as runs
 from jobauto.errors import NoConnection
 from jobauto.inbox import ways as own
-from jobauto.inbox.opening import taking_of
+from jobauto.inbox.opening import begin_log_anew, taking_of
 from jobauto.inbox.places import Places
 from jobauto.inbox.running import Inbox
 from jobauto.ledger import files
@@ -78,6 +78,7 @@ class World:
         run.rdir, run.scheduler = "/remote/inbox-x", "slurm"
         run.save()
         self.kept: Inbox | None = None
+        self.longest_log = 1 << 20
 
     def put(self, name: str, needs: str | None = None, script: str = "true\n") -> Path:
         """Put a folder into the inbox."""
@@ -103,6 +104,7 @@ class World:
         run = runs.open_run(self.places.pending)
         taking = taking_of(self.places, run, self.ways)
         taking.tidy()
+        begin_log_anew(run, self.longest_log)
         monitor = prepare(run, self.chosen, self.host, self.clock, strict=False)
         self.kept = Inbox(monitor, self.places, self.ways, taking, self.chosen.keep_remote, last)
         monitor.inbox = self.kept

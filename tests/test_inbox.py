@@ -19,6 +19,8 @@ from jobauto.actions.status import status
 from jobauto.cli.choosing import chosen_run
 from jobauto.cli.inboxes import Dots
 from jobauto.errors import DONE, SOME_FAILED, UserError
+from jobauto.inbox import ways
+from jobauto.inbox.opening import read_options
 from jobauto.inbox.places import Places, plain
 from jobauto.inbox.wrapping import wrapper
 from jobauto.loop import Link, what_is_wrong
@@ -520,6 +522,28 @@ def test_another_one_of_a_name_is_a_new_one(world: World) -> None:
     assert len(world.completed()) == 2
 
 
+def test_a_long_log_is_begun_anew_when_nothing_is_pending(world: World) -> None:
+    world.longest_log = 0
+    log = world.places.pending / "qsub.log"
+    world.put("a")
+    world.begin()
+    world.ticks(2)
+    open_attempt = log.read_text()
+    (world.places.pending / "quelist").unlink()
+    os.rename(world.places.pending / "a", world.places.root / "a")
+    world.begin()
+    assert log.read_text().startswith(open_attempt)
+    os.rename(world.places.root / "a", world.places.pending / "a")
+    world.finish()
+    world.begin()
+    assert not log.exists()
+    world.put("a")
+    world.finish()
+    assert world.cluster.submitted() == ["a/qsub.job"] * 2
+    assert len({job.token for job in world.cluster.jobs.values()}) == 2
+    assert len(world.completed()) == 2
+
+
 def test_a_lost_link_only_delays(world: World) -> None:
     world.put("a")
     world.host.no_pull, world.host.no_clear = 2, 2
@@ -573,6 +597,24 @@ def test_directives_at_the_head_count() -> None:
     lines = wrapper(script, False).splitlines()
     assert lines[:4] == ["#!/bin/bash", "#SBATCH -n 2", "#$ -l h_rt=1", "#PBS -l x"]
     assert "#SBATCH -n 9" not in lines
+
+
+def test_options_come_from_the_file_of_the_root_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert read_options(Places(tmp_path), {})[0].interval == 60
+    (tmp_path / "jobmon.toml").write_text("interval = 5\nlock_file = '~/LOCK'\n")
+    chosen, run = read_options(Places(tmp_path), {"maxqsub": "7"})
+    assert (chosen.interval, chosen.maxqsub, run) == (5, 7, None)
+    assert chosen.lock_file == Path.home() / "LOCK"
+
+
+def test_what_was_given_once_is_remembered(tmp_path: Path) -> None:
+    assert ways.load(tmp_path, {}).settle == 10
+    ways.keep(tmp_path, ways.load(tmp_path, {"settle": "3", "finished_file": "DONE"}))
+    again = ways.load(tmp_path, {"finished_file": ""})
+    assert (again.settle, again.finished_file) == (3, "")
 
 
 def test_without_setup_nothing_starts(tmp_path: Path) -> None:

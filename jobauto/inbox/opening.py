@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,13 +16,14 @@ from jobauto.inbox.places import ID, Places
 from jobauto.inbox.running import Inbox
 from jobauto.inbox.taking import Taking
 from jobauto.inbox.ways import Ways
-from jobauto.ledger import files
+from jobauto.ledger import attempts, files
 from jobauto.run import Run
 from jobauto.schedulers import DIALECTS
 from jobauto.settings import Settings
 from jobauto.start import meet, open_host, same_place, watching
 
 PERIOD = 60.0  # seconds
+LOG_BYTES = 4 << 20
 
 
 @contextmanager
@@ -42,11 +44,30 @@ def keeping(
         if kept.group_writable:
             places.completed.chmod(places.completed.stat().st_mode | 0o070)
         taking.tidy()
+        begin_log_anew(of, LOG_BYTES)
 
     with watching(of, chosen, host, runner, clock, first) as monitor:
         inbox = Inbox(monitor, places, kept, taking, chosen.keep_remote, chosen.once)
         monitor.inbox = inbox
         yield inbox, chosen
+
+
+def begin_log_anew(of: Run, longest: int) -> None:
+    """Put a long qsub.log aside if nothing is pending and it shows no attempt open.
+
+    Tokens begin with the run's id: with another one none is ever that of an earlier attempt. So a
+    crash in between is no harm.
+    """
+    path, quelist = of.folder / "qsub.log", of.folder / "quelist"
+    if not path.is_file() or path.stat().st_size <= longest:
+        return
+    folders = [p for p in of.folder.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    listed = quelist.is_file() and files.read(quelist).strip()
+    if folders or listed or not all(last.verdict for last in attempts.read(path).values()):
+        return
+    of.id = secrets.token_hex(4)
+    of.save()
+    path.rename(of.private / "qsub.log.old")
 
 
 def taking_of(places: Places, of: Run, ways: Ways) -> Taking:

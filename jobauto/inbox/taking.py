@@ -151,9 +151,8 @@ class Taking:
             os.sync()
             ours = self.places.pending / f".{name}{ARCHIVE}"
             os.rename(path, ours)
-        except BaseException as error:
-            if isinstance(error, Exception):
-                shutil.rmtree(partial, ignore_errors=True)
+        except Exception:
+            shutil.rmtree(partial, ignore_errors=True)
             raise
         self._half.add(name)
         archives.put_in_place(partial, source, self.places.pending / name)
