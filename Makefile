@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 TRY    := try
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test trials lab lab-down bench bench-web bench-sweep bench-runlist bench-analyse bench-claims together rounds check format clean
+.PHONY: help install run test trials lab lab-down bench bench-web bench-sweep bench-runlist bench-analyse bench-claims together rounds inbox-rounds check format clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -61,6 +61,9 @@ together: $(VENV)/.dev  ## 8 monitors of 4 people on one task, killed at random 
 
 rounds: $(VENV)/.dev  ## kill the monitor 200 times on each scheduler and count (ROUNDS=OPTIONS)
 	$(BIN)/python bench/rounds.py $(ROUNDS)
+
+inbox-rounds: $(VENV)/.dev  ## kill the monitor of an inbox 50 times, here and on Slurm, and count (ROUNDS=OPTIONS)
+	$(BIN)/python bench/inbox.py $(ROUNDS)
 
 check: $(VENV)/.dev  ## lint and types
 	$(BIN)/ruff check .

@@ -104,6 +104,22 @@ class Graph:
         self._frontier.discard(name)
         return True
 
+    def remove(self, name: str) -> None:
+        """Forget a job and its marker; who needs that waits for a file of unknown origin."""
+        needs = self.needs.get(name, [])
+        self.set_needs(name, None)
+        for need in needs:
+            if not self._users.get(need.file, True):
+                del self._users[need.file]
+        self.edges.remove_node(name)
+        marker = self.jobs.pop(name).marker
+        del self.makers[marker]
+        self.present.discard(marker)
+        for kept in (self._markers, self._files, self._absent):
+            kept.pop(name, None)
+        for user in list(self._users.get(marker, ())):
+            self.set_needs(user, self.needs[user])
+
     def held(self, name: str) -> bool:
         return name not in self.needs
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from jobauto.clock import growing
 from jobauto.conditions import Condition
@@ -62,7 +63,8 @@ class ErrorRate:
 @dataclass(slots=True)
 class Limits:
     """How many jobs may be in the queue and how often they are tried, and what stands in the way:
-    a refusal for a limit (`until`: seconds of `Clock.elapsed`), failures, a disk on the remote."""
+    a refusal for a limit (`until`: seconds of `Clock.elapsed`), failures, a disk on the remote, a
+    lock file that somebody made. `delay`: seconds from one submission to the next."""
 
     maxqsub: int
     errors: ErrorRate
@@ -70,6 +72,10 @@ class Limits:
     maxpending: int | None = None
     hits: int = 0
     until: float = 0.0
+    delay: float = 0.0
+    lock_file: Path | None = None
+    _next: float = 0.0  # not before this is anything submitted, for the delay
+    _locked: str = ""  # since when the lock file is there
     _trouble: list[Condition] = field(default_factory=list)  # with the disk of the remote
 
     def room(self, flying: int, pending: int) -> int:
@@ -77,7 +83,19 @@ class Limits:
         room = self.maxqsub - flying
         if self.maxpending is not None:
             room = min(room, self.maxpending - pending)
-        return max(0, room)
+        return max(0, min(room, 1) if self.delay else room)
+
+    def waits(self, elapsed: float) -> bool:
+        """Whether nothing is to be submitted yet: after a refusal, for the delay, for a lock."""
+        return elapsed < max(self.until, self._next) or self.locked()
+
+    def locked(self) -> bool:
+        """Whether the lock file is there."""
+        return self.lock_file is not None and self.lock_file.exists()
+
+    def handed_in(self, elapsed: float) -> None:
+        """Note a submission."""
+        self._next = elapsed + self.delay
 
     def hit(self, elapsed: float) -> float:
         """Note a refusal for a limit; the seconds to wait. Several at a time count as one."""
@@ -99,4 +117,6 @@ class Limits:
 
     def conditions(self, now: float) -> list[Condition]:
         """What keeps jobs from being submitted that could be."""
-        return self.errors.condition(now) + self._trouble
+        self._locked = (self._locked or stamp(now)) if self.locked() else ""
+        lock = [Condition("paused", f"{self.lock_file} is there", self._locked, "")]
+        return self.errors.condition(now) + self._trouble + (lock if self._locked else [])

@@ -1,6 +1,6 @@
 """The monitor: one tick is a list of named steps.
 
-notice    what a person changed in the run folder, and what they ordered
+notice    what a person put into an inbox, changed in the run folder, and ordered
 begin     once: send what was never sent, find out what is done already
 observe   one remote command: the queue, the awaited files, what doubt needs
 decide    judge every job in flight; what became ready goes to the end of quelist
@@ -8,7 +8,7 @@ share     with --task: what others have done, and what we did
 reuse     jobs that may start take over the results of earlier ones with the same key
 record    quelist, qsub.now
 submit    one remote command for as many as --maxqsub allows, and record again
-fetch     one rsync of markers and results of what ended
+fetch     one rsync of markers and results of what ended; of an inbox: all, and out of the run
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from jobauto import orders, quoting
+from jobauto.around import Inbox
 from jobauto.asking import Asking
 from jobauto.clock import Clock
 from jobauto.errors import UserError
@@ -64,6 +65,8 @@ class Monitor:
     guard: Callable[[], None] = lambda: None  # raises if the run is not ours any more
     sent: Callable[[], None] = lambda: None  # what else the remote needs once it has the tree
     ended: Callable[[], None] = lambda: None  # what else is to be done when the run is over
+    inbox: Inbox | None = None
+    gone: dict[str, Word] = field(default_factory=dict)  # of an inbox: the last that failed
     ticks: int = 0
     begun: bool = False
     _gap: bool = True  # the last look failed, or there was none
@@ -96,7 +99,9 @@ class Monitor:
         self.fetch()
 
     def notice(self) -> None:
-        """Take over what a person changed in the run folder, and obey orders."""
+        """Take over what a person changed in the run folder, or put into an inbox; obey orders."""
+        if self.inbox:
+            self.inbox.take()
         for path, order in orders.waiting(self.run.private):
             try:
                 self.obeying.obey(order, self.seen)
@@ -114,9 +119,9 @@ class Monitor:
 
     def share(self) -> None:
         """Tell others what became of our jobs, and take over what they have done."""
-        if self.submitting.shared:
-            for name in self.submitting.shared.reconcile(self.graph.jobs):
-                self.queue(self.graph.arrived(self.graph.jobs[name].marker))
+        shared = self.submitting.shared
+        for name in shared.reconcile(self.graph.jobs) if shared else ():
+            self.queue(self.graph.arrived(self.graph.jobs[name].marker))
 
     def reuse(self) -> None:
         """Let jobs that may start take over results of earlier ones."""
@@ -254,13 +259,17 @@ class Monitor:
 
     def fetch(self) -> None:
         """Bring home markers and results of the jobs that ended."""
-        if self._to_fetch:
+        if self.inbox:
+            self._to_fetch.clear()
+            self.inbox.bring_home()
+        elif self._to_fetch:
             self.host.pull(self.run.rdir, self.run.folder, self.results, sorted(self._to_fetch))
             self._to_fetch.clear()
 
     def fetch_all(self) -> None:
         """Bring home everything that is asked for, at the end of the run."""
-        self.host.pull(self.run.rdir, self.run.folder, self.results, ())
+        if not self.inbox:
+            self.host.pull(self.run.rdir, self.run.folder, self.results, ())
         if self.submitting.admitting:
             self.submitting.admitting.release()
         self.ended()
@@ -277,6 +286,8 @@ class Monitor:
         if self.ledger.in_flight() or self.ledger.lingering or self.submitting.ready():
             return False
         if self.submitting.shared and not self.submitting.shared.settled():
+            return False
+        if self.inbox and self.inbox.waits():
             return False
         awaited = self.graph.watched()
         if not awaited <= self.seen.there | self.seen.missing:

@@ -13,6 +13,7 @@ from jobauto import tree
 from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.host import Host
+from jobauto.model import Job
 from jobauto.quoting import shown
 from jobauto.run import Run, name_problems, read_needs
 from jobauto.schedulers import DIALECTS
@@ -47,6 +48,13 @@ class Noticing:
     def resources(self) -> Mapping[str, tree.Signature]:
         """Jobs that have a `qsub.resources.<id>`, with what changes when it is edited."""
         return self._known.resources
+
+    def forget(self, job: Job) -> None:
+        """A job is not in the run folder any more; another one of its name would be a new one."""
+        self._known.scripts.pop(job.name, None)
+        self._known.dependencies.pop(job.name, None)
+        self._known.resources.pop(job.name, None)
+        self._changed.pop(job.folder, None)
 
     def soon(self) -> None:
         """Look the next time, however lately that was done."""

@@ -273,7 +273,7 @@ def _create(settings: Settings, run: Run, found: Tree) -> None:
         (partial / PRIVATE).mkdir(mode=0o700)
         run.folder = partial
         run.save()
-        files.replace(partial / "kill", _kill_script(), 0o755)
+        files.replace(partial / "kill", kill_script(), 0o755)
         # a dependency file that a power cut left empty would say: start at once
         os.sync()
         partial.rename(folder)
@@ -285,7 +285,8 @@ def _create(settings: Settings, run: Run, found: Tree) -> None:
     files.flush_folder(folder.parent)
 
 
-def _kill_script() -> str:
+def kill_script() -> str:
+    """The text of the file `kill` in a run folder."""
     library = Path(__file__).resolve().parent.parent
     return _KILL.format(python=word(sys.executable), library=word(str(library)))
 

@@ -81,7 +81,8 @@ class Settings(BaseSettings):
         Path("output_files"), description="batches: folder here for the outputs that they bring"
     )
     keep_remote: bool = Field(
-        False, description="batches: leave their folder on the remote when outputs are here"
+        False,
+        description="batches, inbox: leave folders on the remote when what they hold is here",
     )
     retries: int = Field(0, ge=0, description="try a failed job so many times again")
     max_error_percent: float | None = Field(
@@ -95,6 +96,12 @@ class Settings(BaseSettings):
     )
     error_pause: float = Field(
         600, gt=0, le=WEEK, description="seconds to wait when --max-error-percent is passed"
+    )
+    delay: float = Field(
+        0, ge=0, le=WEEK, description="seconds from one submission to the next; then one at a time"
+    )
+    lock_file: Path | None = Field(
+        None, description="submit nothing while this file is there, whoever made it"
     )
     grace: float = Field(
         90, ge=0, le=WEEK, description="seconds for a marker to show up after its job has ended"
@@ -177,6 +184,12 @@ class Settings(BaseSettings):
         """What each job asks of the scheduler, unless its own file says something else."""
         values = {key: getattr(self, key, None) for key in resources.KEYS}
         return resources.parse({key: text for key, text in values.items() if text is not None})
+
+    @field_validator("lock_file")
+    @classmethod
+    def _from_anywhere(cls, path: Path | None) -> Path | None:
+        """The same file also for a monitor that is started again elsewhere."""
+        return path.expanduser().absolute() if path else None
 
     @field_validator("set", mode="before")
     @classmethod

@@ -28,8 +28,14 @@ from jobauto.errors import UserError, near
 from jobauto.settings import FILE, PREFIX, SECRET, Settings, option
 
 
-def load(given: dict[str, Any], ldir: Path | None, remembered: dict[str, Any]) -> Settings:
-    """Put the sources together. `given`: the command line; `remembered`: of the run, or empty.
+def load(
+    given: dict[str, Any],
+    ldir: Path | None,
+    remembered: dict[str, Any],
+    otherwise: dict[str, Any] | None = None,
+) -> Settings:
+    """Put the sources together. `given`: the command line; `remembered`: of the run, or empty;
+    `otherwise`: over the defaults of the fields.
 
     Raises UserError for unknown names (file and line, nearest known name) and bad values.
     """
@@ -49,7 +55,8 @@ def load(given: dict[str, Any], ldir: Path | None, remembered: dict[str, Any]) -
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             tomls = [TomlConfigSettingsSource(cls, f) for f in reversed(files) if f.is_file()]
-            return (init_settings, InitSettingsSource(cls, remembered), env_settings, *tomls)
+            last = InitSettingsSource(cls, otherwise or {})
+            return (init_settings, InitSettingsSource(cls, remembered), env_settings, *tomls, last)
 
     try:
         loaded = Loaded(**given)

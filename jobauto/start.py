@@ -39,7 +39,7 @@ def read_options(given: dict[str, Any]) -> tuple[Settings, Run | None]:
     known = run.remembered(old, given) if old else {}
     chosen = sources.load({**given, "ldir": project.resolve()}, project, known)
     if old:
-        _same_place(old, given)
+        same_place(old, given)
     if chosen.qsubheader is not None:
         chosen.qsubheader = chosen.qsubheader.expanduser().resolve()
     if old is None and chosen.remote != "local" and not chosen.rdir:
@@ -47,7 +47,7 @@ def read_options(given: dict[str, Any]) -> tuple[Settings, Run | None]:
     return chosen, old
 
 
-def _same_place(old: Run, given: dict[str, Any]) -> None:
+def same_place(old: Run, given: dict[str, Any]) -> None:
     """A run stays where its jobs are."""
     for name in ("remote", "rdir", "scheduler"):
         kept = old.scheduler if name == "scheduler" else old.settings.get(name)
@@ -83,7 +83,7 @@ def new_run(chosen: Settings, runner: Runner, clock: Clock) -> tuple[Run, Host]:
         log.warning("%s", warning)
     host = open_host(plan, runner, mirrored=chosen.rdir is not None)
     try:
-        _meet(plan, chosen, host)
+        meet(plan, chosen, host)
         run.check_names(found, DIALECTS[plan.scheduler], plan.rdir)
         run.check_asked(init, found, plan.asking())
         run.create(chosen, plan, found)
@@ -117,7 +117,7 @@ def let_in(host: Host, runner: Runner) -> None:
         host.login()
 
 
-def _meet(plan: Run, chosen: Settings, host: Host) -> None:
+def meet(plan: Run, chosen: Settings, host: Host) -> None:
     """Ask the remote what it is, and keep the answer in the run."""
     found = host.ask(probe.Probe(chosen.rdir or str(chosen.ldir)))
     if not found.folder:
@@ -137,10 +137,14 @@ def _meet(plan: Run, chosen: Settings, host: Host) -> None:
             )
 
 
-def prepare(of: Run, chosen: Settings, host: Host, clock: Clock) -> Monitor:
-    """A monitor for a run, recovered from its files; the remote is not asked for anything."""
+def prepare(of: Run, chosen: Settings, host: Host, clock: Clock, strict: bool = True) -> Monitor:
+    """A monitor for a run, recovered from its files; the remote is not asked for anything.
+
+    Unless it is `strict`, jobs with something wrong are only on hold.
+    """
     found, graph, problems = run.survey(of.folder)
-    raise_all(problems or graph.cycles())
+    if strict:
+        raise_all(problems or graph.cycles())
     ledger = Ledger(of.folder, of.id)
     first_time = not ledger.log.exists()
     known = ledger.recover()
@@ -150,7 +154,7 @@ def prepare(of: Run, chosen: Settings, host: Host, clock: Clock) -> Monitor:
         ledger,
         host,
         DIALECTS[of.scheduler],
-        Limits(chosen.maxqsub, _error_rate(chosen, ledger), chosen.retries, chosen.maxpending),
+        _limits(chosen, ledger),
         Noticing(of, graph, lambda name: _settled(ledger, name), clock.elapsed, found),
         Patience(marker=chosen.grace),
         of.asking(),
@@ -185,6 +189,18 @@ def _settled(ledger: Ledger, name: str) -> bool:
     return entry is not None and (entry.open or entry.state.done)
 
 
+def _limits(chosen: Settings, ledger: Ledger) -> Limits:
+    errors = _error_rate(chosen, ledger)
+    return Limits(
+        chosen.maxqsub,
+        errors,
+        chosen.retries,
+        chosen.maxpending,
+        delay=chosen.delay,
+        lock_file=chosen.lock_file,
+    )
+
+
 def _error_rate(chosen: Settings, ledger: Ledger) -> ErrorRate:
     """With the jobs that ended before, so that a pause outlives the monitor."""
     rate = ErrorRate(chosen.max_error_percent, chosen.error_window, chosen.error_pause)
@@ -206,15 +222,35 @@ def monitoring(
     if old is None:
         old, host = new_run(chosen, runner, clock)
     say(old)
+    with watching(old, chosen, host, runner, clock) as monitor:
+        yield monitor, chosen
+
+
+@contextmanager
+def watching(
+    of: Run,
+    chosen: Settings,
+    host: Host | None,
+    runner: Runner,
+    clock: Clock,
+    first: Callable[[], None] | None = None,
+) -> Iterator[Monitor]:
+    """The same for a run that exists; `host` if it is connected already.
+
+    `first` is called when the run is locked, before its files are read; it is that of an inbox,
+    where what is wrong with one job stops no other.
+    """
     try:
-        with lock.held(old.private, clock.date()) as guard:
-            registry.note(old.folder)
-            host = host or _host_again(old, runner)
+        with lock.held(of.private, clock.date()) as guard:
+            registry.note(of.folder)
+            if first:
+                first()
+            host = host or _host_again(of, runner)
             runner.person = False  # from now on it must do without
-            _remember(old, chosen)
-            monitor = prepare(old, chosen, host, clock)
+            _remember(of, chosen)
+            monitor = prepare(of, chosen, host, clock, strict=first is None)
             monitor.guard = guard
-            yield monitor, chosen
+            yield monitor
     finally:
         if host:
             runner.resume()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from jobauto import quoting
 from jobauto.admitting import Admitting
+from jobauto.around import Shared
 from jobauto.asking import Asking
 from jobauto.clock import Clock
-from jobauto.conditions import Condition
 from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.host import Host
@@ -27,28 +26,6 @@ from jobauto.run import Run
 from jobauto.schedulers import Dialect
 
 log = logging.getLogger("jobauto")
-
-
-class Shared(Protocol):
-    """A task that others work on, too; see jobauto.sharing."""
-
-    def reconcile(self, known: Iterable[str]) -> list[str]:
-        """Tell what became of ours of the `known` jobs; those that others have done."""
-
-    def settled(self) -> bool:
-        """Others know what became of all our jobs."""
-
-    def conditions(self) -> list[Condition]:
-        """What keeps us from claiming jobs."""
-
-    def take(self, ready: Sequence[str], room: int) -> list[str]:
-        """Up to `room` of these that nobody else does."""
-
-    def hand_in(self, names: Sequence[str]) -> set[str]:
-        """Which of these are still ours alone, now that they are handed in."""
-
-    def done_here(self, names: Iterable[str]) -> None:
-        """Tell others that these are done, though nobody claimed them."""
 
 
 @dataclass(slots=True)
@@ -87,6 +64,7 @@ class Submitting:
             return True  # the intents are to be written all the same
         options = {attempt.token: asked[attempt.job.name] for attempt in attempts}
         claims = self.host.ask(Submit(self.dialect, self.run.rdir, attempts, options))
+        self.limits.handed_in(self.clock.elapsed())
         self.unclaimed.difference_update(attempt.job.name for attempt in attempts)
         self._take_answers(attempts, claims)
         return True
@@ -149,14 +127,12 @@ class Submitting:
 
     def _to_submit(self, seen: Seen) -> list[str]:
         """Open attempts whose claim does not exist, then what is ready, as far as there is room."""
-        flying = self.ledger.in_flight()
-        pending = sum(_pending(entry, seen) for entry in flying)
-        resting = self.run.stopped or self.clock.elapsed() < self.limits.until
+        resting = self.run.stopped or self.limits.waits(self.clock.elapsed())
         paused = resting or self.limits.errors.paused(self.clock.now())
-        names = self._chosen(0 if paused else self.limits.room(len(flying), pending))
+        names = self._chosen(0 if paused else self.room(seen))
         if resting:
             return []
-        return [e.job.name for e in flying if e.job.name in self.unclaimed] + names
+        return [e.job.name for e in self.ledger.in_flight() if e.job.name in self.unclaimed] + names
 
     def _chosen(self, room: int) -> list[str]:
         """Up to `room` of the jobs that may start: those with tokens, which nobody else does."""
@@ -169,6 +145,12 @@ class Submitting:
         if self.admitting:
             self.admitting.give_back_all_but(taken)
         return taken
+
+    def room(self, seen: Seen) -> int:
+        """How many more may be submitted, as far as the last look knows."""
+        flying = self.ledger.in_flight()
+        pending = sum(_pending(entry, seen) for entry in flying)
+        return self.limits.room(len(flying), pending)
 
     def ready(self) -> list[str]:
         """Queued jobs that may start now, in the order of quelist."""

@@ -89,20 +89,23 @@ class Tokens:
             others = wanted_before.keys() & wants.all.keys() - own.keys()
             first = wanted_before[min(others)] if others else ""
             whom = f"{shown(first)} waits for the same token" if first else ""
-            whom = whom or self._in_the_way(held, job, wants, turn)
+            token, whom = ("", whom) if whom else self._in_the_way(held, job, wants, turn)
             if whom:
                 turn.waiting[job] = whom
-                wanted_before |= {token: wanted_before.get(token, job) for token in wants.all}
+                wanted_before.setdefault(token, job)
             else:
                 _give(ours, job, wants)
                 turn.admitted.append(job)
         return turn
 
-    def _in_the_way(self, held: _Held, job: str, wants: Wants, turn: Turn) -> str:
-        """Who holds what the job wants, if it is not there; runs that are dead hold nothing."""
+    def _in_the_way(self, held: _Held, job: str, wants: Wants, turn: Turn) -> tuple[str, str]:
+        """A token that is not there, and who holds it; runs that are dead hold nothing.
+
+        No token for what can never be: nobody is to wait behind that.
+        """
         for token, number in wants.all.items():
             if number > (limit := limit_of(token, self.limits)):
-                return too_many(token, number, limit)
+                return "", too_many(token, number, limit)
             holders = self._holders(held, job, token, number)
             for run in {run for run, _ in holders} - {str(self.run)}:
                 held[run] = self._alive(Path(run), held[run])
@@ -111,8 +114,8 @@ class Tokens:
                 whom = f"{token} is in use by {_listed(said)}"
                 if any(run != str(self.run) for run, _ in holders):
                     turn.outside = turn.outside or whom
-                return whom
-        return ""
+                return token, whom
+        return "", ""
 
     def _holders(self, held: _Held, job: str, token: str, number: int) -> list[tuple[str, str]]:
         """Run and job of all who hold a token; empty if there are `number` more for `job`."""

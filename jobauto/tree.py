@@ -21,6 +21,9 @@ _NO_IDS = {"dependency", "finished", "resources", "inputs", "outputs"}
 # what else a job may have, as `qsub.<word>.<id>`
 _BESIDE = {word: attrgetter(word) for word in ("resources", "inputs", "outputs")}
 PARTIAL = ".partial"
+# in the run folder of an inbox: only `qsub.job` of each folder directly below is a job, until that
+# has ENDED as well; what else people and programs put there is theirs
+FLAT, ENDED = ".jobauto/inbox.json", "qsub.ended.job"
 # In bytes. A file name has at most 255, of which `qsub.dependency.` takes 16; the rest is for
 # suffixes of outputs and of temporary files. A path has 4095, with the run's own folder.
 LONGEST_ID, LONGEST_NAME = 220, 3000
@@ -47,13 +50,17 @@ class Tree:
 def scan(root: Path) -> Tree:
     """Find all jobs below `root`. Linked folders and names that begin with a dot are skipped."""
     tree = Tree()
-    for folder, files in _folders(root, "", tree.problems):
-        _scan_folder(tree, root, folder, files)
+    flat = (root / FLAT).is_file()
+    for folder, files in _folders(root, "", tree.problems, flat):
+        if flat and (not folder or ENDED in files):
+            continue
+        ours = {n: e for n, e in files.items() if n.endswith(".job")} if flat else files
+        _scan_folder(tree, root, folder, ours)
     return tree
 
 
 def _folders(
-    root: Path, folder: str, problems: list[UserError]
+    root: Path, folder: str, problems: list[UserError], flat: bool = False
 ) -> Iterator[tuple[str, dict[str, os.DirEntry[str]]]]:
     files: dict[str, os.DirEntry[str]] = {}
     below: list[str] = []
@@ -77,8 +84,8 @@ def _folders(
         problems.append(UserError(what, shown(folder or str(root)), "mend or remove the folder"))
         return
     yield folder, files
-    for name in sorted(below):
-        yield from _folders(root, name, problems)
+    for name in sorted(below) if not (flat and folder) else ():
+        yield from _folders(root, name, problems, flat)
 
 
 def _scan_folder(

@@ -138,3 +138,12 @@ def test_a_list_without_its_script_is_a_mistake(tree: Path) -> None:
         "m/qsub.inputs.7:1: there is no m/qsub.7",
         "m/qsub.outputs.8:1: there is no m/qsub.8",
     ]
+
+
+def test_what_is_done_already_has_no_key_nor_has_what_needs_it(tree: Path) -> None:
+    """Nobody knows of what its result was made; and two such jobs may need each other."""
+    (tree / "m/qsub.finished.0").touch()
+    (tree / "m/qsub.dependency.0").write_text("qsub.finished.1\n")
+    found = of(tree)
+    assert found.found == {}
+    assert found.without == {"m/qsub.1": "m/qsub.0, which it needs, has no key"}

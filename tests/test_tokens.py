@@ -211,3 +211,18 @@ def test_whatever_happens_no_more_are_in_use_than_there_are(runs: list[Path], se
                 used.update(wants.all)
         assert all(used[token] <= limit for token, limit in limits.items())
     assert not any(left for chain in chains for left in chain.values())
+
+
+def test_a_job_that_waits_for_one_token_keeps_nobody_from_another(runs: list[Path]) -> None:
+    """Else it would wait for a folder whose next job waits for it."""
+    one = book(runs, 0)
+    one.open = {"a", "b"}
+    both = Wants({"disk": 1}, {"m": 1})
+    assert one.asked({}, {"a/qsub.0": both}).admitted == ["a/qsub.0"]
+    turn = one.asked({}, {"b/qsub.0": both, "a/qsub.1": both})
+    assert turn.admitted == ["a/qsub.1"]
+
+
+def test_nobody_waits_behind_a_job_that_wants_what_can_never_be(runs: list[Path]) -> None:
+    turn = book(runs, 0).asked({}, {"big/qsub.0": want(t=2), "small/qsub.0": want(t=1)})
+    assert turn.admitted == ["small/qsub.0"]

@@ -22,6 +22,7 @@ examples:
   jobauto sweep rings.toml --ldir rings           a job for each combination of values
   jobauto runlist task.toml                       a job for each file of run lists
   jobauto batch --help                            the same as a file to submit and receive
+  jobauto inbox --root ~/jobs                     run each folder that is put into ~/jobs/inbox
   jobauto task status si                          how far a task is that several people share
   jobauto status si                               the newest run of the project si
   jobauto status si/20261120_231500 --all         one run, job by job
@@ -72,6 +73,7 @@ _LATE = {
     "analyse": "analysing",
     "task": "tasks",
     "db": "accounts",
+    "inbox": "inboxes",
 }
 
 
@@ -115,6 +117,7 @@ def parser() -> Parser:
     verbs.add_parser("batch", help=text)
     text = "jobs that several monitors share: how far they are, release, export"
     verbs.add_parser("task", help=text)
+    verbs.add_parser("inbox", help="run what is put into a folder, and give it back in another")
     status = verbs.add_parser("status", help="counts, what runs now, and failures")
     _run_argument(status)
     status.add_argument("--all", action="store_true", help="list every job")

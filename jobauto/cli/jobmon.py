@@ -98,7 +98,7 @@ def _run(given: dict[str, object]) -> int:
             return DONE
         done_before = dict(runner.calls)
         try:
-            code = _loop(monitor, chosen, runner, screen)
+            code = watch(monitor, chosen, runner, screen)
         except Interrupted:
             screen.end()
             folder = show.short(monitor.run.folder)
@@ -112,7 +112,7 @@ def _run(given: dict[str, object]) -> int:
     return code
 
 
-def _loop(monitor: Monitor, chosen: Settings, runner: Runner, screen: show.Screen) -> int:
+def watch(monitor: Monitor, chosen: Settings, runner: Runner, screen: show.Screen) -> int:
     """Tick until the run is over, and let everybody see it; the exit code."""
     with (
         telling(monitor, chosen, runner.pause) as teller,

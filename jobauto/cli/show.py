@@ -21,6 +21,7 @@ from jobauto.model import State
 from jobauto.monitor import Monitor
 from jobauto.quoting import shown
 from jobauto.run import Run
+from jobauto.tree import FLAT
 
 STYLE = {
     State.FINISHED: "green",
@@ -102,6 +103,8 @@ class _Console(Console):
 
 def go_on(run: Path) -> str:
     """What to do with a run that nobody watches."""
+    if (run / FLAT).is_file():
+        return f"no monitor runs; go on with: jobauto inbox --root {short(run.parent)}"
     return f"no monitor runs; go on with: jobmon.py --ldir {short(run)}"
 
 

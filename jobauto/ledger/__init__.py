@@ -224,6 +224,12 @@ class Ledger:
         self.entries[name].words.append(word)
         self._changed = True
 
+    def forget(self, name: str) -> None:
+        """Leave out the line of a job that is over and whose folder is elsewhere by now."""
+        self.entries.pop(name, None)
+        self._doubted.discard(name)
+        self._changed = True
+
     def linger(self, entry: Entry) -> None:
         """The marker is there, the queue still names the job: remember the JOBID."""
         if entry.attempt and entry.jobid:

@@ -57,11 +57,11 @@ def keys(root: Path, graph: Graph, text: Text) -> Keys:
     found: dict[str, Key] = {}
     without: dict[str, str] = {}
     problems: list[UserError] = []
-    for name in nx.topological_sort(graph.edges):
+    for name in _order(graph):
         job = graph.jobs[name]
         problems += _wrong_outputs(root, job)
         patterns = listed(root, job.inputs)
-        if patterns is None:
+        if patterns is None or job.marker in graph.present:
             continue
         keyless = sorted(n for n in graph.edges.predecessors(name) if n not in found)
         if keyless:
@@ -75,6 +75,16 @@ def keys(root: Path, graph: Graph, text: Text) -> Keys:
             parts[_seen(job, maker)] = found[maker].word
         found[name] = Key.of(parts)
     return Keys(found, without, problems)
+
+
+def _order(graph: Graph) -> Iterator[str]:
+    """Jobs, each behind those that it needs; what is done already needs none."""
+
+    def counts(_maker: str, user: str) -> bool:
+        return graph.jobs[user].marker not in graph.present
+
+    found: Iterator[str] = nx.topological_sort(nx.subgraph_view(graph.edges, filter_edge=counts))
+    return found
 
 
 def listed(root: Path, file: str) -> list[tuple[int, str]] | None:

@@ -84,7 +84,7 @@ class Teller:
         states, _ = all_states(self.monitor.graph, entries, alive)
         failures = {
             name: (word.date, f"{word.what}: {word.detail}" if word.detail else word.what)
-            for name, word in _failures(entries)
+            for name, word in (*self.monitor.gone.items(), *_failures(entries))
         }
         counts = {state.word: number for state, number in count(states.values()).items()}
         folder = str(self.monitor.run.folder)
