@@ -20,7 +20,8 @@ _FILE = "conditions.json"
 @dataclass(frozen=True, slots=True)
 class Condition:
     """`what` (waiting for login, no connection, no answer, trouble on this machine or on the
-    remote, paused), why, since when, and when it is tried again or ends; dates as in quelist."""
+    remote, paused, waiting for tokens), why, since when, and when it is tried again or ends; dates
+    as in quelist."""
 
     what: str
     why: str

@@ -136,6 +136,8 @@ def what_is_wrong(monitor: Monitor, link: Link) -> list[Condition]:
     limits = monitor.limits.conditions(monitor.clock.now())
     shared = monitor.submitting.shared
     others = shared.conditions() if shared else []
+    if monitor.submitting.admitting:
+        others += monitor.submitting.admitting.conditions()
     return link.conditions() + others + monitor.run.conditions() + limits
 
 

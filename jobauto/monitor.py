@@ -5,6 +5,7 @@ begin     once: send what was never sent, find out what is done already
 observe   one remote command: the queue, the awaited files, what doubt needs
 decide    judge every job in flight; what became ready goes to the end of quelist
 share     with --task: what others have done, and what we did
+reuse     jobs that may start take over the results of earlier ones with the same key
 record    quelist, qsub.now
 submit    one remote command for as many as --maxqsub allows, and record again
 fetch     one rsync of markers and results of what ended
@@ -73,28 +74,9 @@ class Monitor:
 
     def __post_init__(self) -> None:
         self._moved = self.clock.elapsed()
-        self.submitting = Submitting(
-            self.run,
-            self.graph,
-            self.ledger,
-            self.host,
-            self.dialect,
-            self.limits,
-            self.noticing,
-            self.asking,
-            self.clock,
-        )
-        self.obeying = Obeying(
-            self.run,
-            self.graph,
-            self.ledger,
-            self.host,
-            self.dialect,
-            self.limits,
-            self.noticing,
-            self.clock,
-            self.interval,
-        )
+        parts = (self.run, self.graph, self.ledger, self.host, self.dialect, self.limits)
+        self.submitting = Submitting(*parts, self.noticing, self.asking, self.clock)
+        self.obeying = Obeying(*parts, self.noticing, self.clock, self.interval)
 
     def tick(self) -> None:
         """One round. RemoteError: nothing was learned this time, and nothing changed."""
@@ -279,6 +261,8 @@ class Monitor:
     def fetch_all(self) -> None:
         """Bring home everything that is asked for, at the end of the run."""
         self.host.pull(self.run.rdir, self.run.folder, self.results, ())
+        if self.submitting.admitting:
+            self.submitting.admitting.release()
         self.ended()
 
     def record(self) -> None:

@@ -7,7 +7,7 @@ files change what a job waits for; a deleted one puts its job on hold.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from jobauto import tree
 from jobauto.errors import UserError
@@ -42,6 +42,11 @@ class Noticing:
         for name, signature in known.scripts.items():
             if run.mirrored and 0 < run.synced_ns < signature[0]:
                 self._take_script(name, signature)
+
+    @property
+    def resources(self) -> Mapping[str, tree.Signature]:
+        """Jobs that have a `qsub.resources.<id>`, with what changes when it is edited."""
+        return self._known.resources
 
     def soon(self) -> None:
         """Look the next time, however lately that was done."""

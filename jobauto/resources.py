@@ -6,8 +6,9 @@ The same keys are options, keys of `jobmon.toml`, and lines of a job's `qsub.res
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 from jobauto.quoting import shown
 
@@ -17,6 +18,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MEMORY = re.compile(r"(\d+)\s*([KMGT])(?:i?B)?", re.IGNORECASE)
 _CORES = re.compile(r"(?:([A-Za-z_][\w.-]*):)?([1-9]\d{0,5})")
 _NAME = re.compile(r"[A-Za-z0-9_][\w.@:/,+=-]*")
+_TOKEN = re.compile(r"([A-Za-z0-9_][\w.:@+-]*)(?:\*([1-9]\d{0,5}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Resources:
     account: str = ""
 
     def __bool__(self) -> bool:
-        return any(getattr(self, field.name) for field in fields(self))
+        return any(getattr(self, each.name) for each in fields(self))
 
     def over(self, other: Resources) -> Resources:
         """These, and those of `other` for which nothing is asked here."""
@@ -43,6 +45,23 @@ class Resources:
         if self.cores:
             mine["environment"] = self.environment
         return replace(other, **mine)
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """Tokens that a job needs while it is in flight, and those that its folder keeps until all of
+    its jobs that keep them are over: name to how many. See jobauto.tokens."""
+
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, int] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.tokens or self.kept)
+
+    @property
+    def all(self) -> Mapping[str, int]:
+        """What has to be free for the job to start."""
+        return Counter(self.tokens) + Counter(self.kept)
 
 
 class Inexpressible(ValueError):
@@ -80,6 +99,17 @@ def mebibytes(text: str) -> int:
     return -(-kibibytes // 1024)
 
 
+def tokens(text: str) -> dict[str, int]:
+    """`model:1 licence*2`: token to how many of it. ValueError names a word that is none."""
+    found: Counter[str] = Counter()
+    for word in text.split():
+        match = _TOKEN.fullmatch(word)
+        if not match:
+            raise ValueError(f"{shown(word)} is no token: give name, or name*NUMBER")
+        found[match[1]] += int(match[2] or 1)
+    return dict(found)
+
+
 def _name(key: str) -> Callable[[str], dict[str, str | int]]:
     def read(text: str) -> dict[str, str | int]:
         if not _NAME.fullmatch(text):
@@ -104,6 +134,8 @@ KEYS: Mapping[str, Callable[[str], dict[str, str | int]]] = {
     "memory": lambda text: {"memory": mebibytes(text)},
     "account": _name("account"),
 }
+#: keys of `qsub.resources.<id>` whose values are tokens
+TOKEN_KEYS = ("tokens", "keep")
 
 
 def parse(values: Mapping[str, str]) -> Resources:

@@ -82,7 +82,7 @@ class Reusing:
         found = {name: place for name in ready if (place := self._place(name, name in running))}
         taken = self._try(found) if found else []
         if len(self.reasons) > before:
-            memory.put(self.run.private / memory.REASONS, self.reasons)
+            files.put(self.run.private / memory.REASONS, self.reasons)
         return taken
 
     def _try(self, found: Mapping[str, Place]) -> list[str]:
@@ -175,8 +175,8 @@ def reusing(
     file = run.private / memory.KEYS
     if not file.exists() and not ledger.log.exists():
         found = keys(run.folder, graph, lambda job: _script(run, job)).found
-        memory.put(file, {name: asdict(key) for name, key in found.items()})
-    kept = {name: Key(**key) for name, key in memory.get(file).items()}
+        files.put(file, {name: asdict(key) for name, key in found.items()})
+    kept = {name: Key(**key) for name, key in files.get(file).items()}
     if not kept or where == OFF:
         return None
     known = Known()
@@ -186,7 +186,7 @@ def reusing(
             for result in memory.read(other.private):
                 known.add(result, folder.name, other.rdir)
     return Reusing(
-        run, graph, ledger, host, clock, kept, known, memory.get(run.private / memory.REASONS)
+        run, graph, ledger, host, clock, kept, known, files.get(run.private / memory.REASONS)
     )
 
 

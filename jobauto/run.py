@@ -104,7 +104,8 @@ class Run:
 
     def asking(self) -> Asking:
         """What its jobs ask of the scheduler."""
-        return Asking(self.chosen.asked, DIALECTS.get(self.scheduler), moved=self.moved)
+        dialect = DIALECTS.get(self.scheduler)
+        return Asking(self.chosen.asked, dialect, moved=self.moved, limits=self.chosen.tokens)
 
 
 def is_run(folder: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
@@ -61,6 +61,11 @@ class Settings(BaseSettings):
     )
     memory: str | None = Field(None, description="ask for so much memory a job: 8G, 500M")
     account: str | None = Field(None, description="the account or project that pays")
+    tokens: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="how many there are of the tokens that qsub.resources.<id> names: licence=4 "
+        "(default 1 each); over all your runs on this machine",
+    )
     qsubheader: Path | None = Field(None, description="file whose text replaces __HEADER__")
     set: dict[str, str] = Field(
         default_factory=dict, description="replaces __k__ by v in the scripts (k=v ...)"

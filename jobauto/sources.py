@@ -2,7 +2,7 @@
 
 The first that names an option wins: command line; what the run was started with (on restart);
 `JOBMON_*`; `LDIR/jobmon.toml`; `jobmon.toml` in the person's config folder; the default. Only the
-keys of `set` are put together from all of them.
+keys of `set` and `tokens` are put together from all of them.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobauto import lock, registry, run, settings, sources
+from jobauto.admitting import admitting
 from jobauto.clock import Clock
 from jobauto.errors import NeedsLogin, NoConnection, RemoteError, UserError, raise_all
 from jobauto.host import Host, Runner, connect
@@ -157,6 +158,8 @@ def prepare(of: Run, chosen: Settings, host: Host, clock: Clock) -> Monitor:
         clock,
         chosen.interval,
     )
+    noticing = monitor.noticing
+    monitor.submitting.admitting = admitting(of, graph, ledger, noticing, clock, chosen.tokens)
     monitor.submitting.reusing = reusing(of, graph, ledger, host, clock, chosen.reuse)
     if chosen.task:
         monitor.submitting.shared = share(of, chosen, ledger, clock)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from jobauto import quoting
+from jobauto.admitting import Admitting
 from jobauto.asking import Asking
 from jobauto.clock import Clock
 from jobauto.conditions import Condition
@@ -66,6 +67,7 @@ class Submitting:
     unclaimed: set[str] = field(default_factory=set)
     shared: Shared | None = None
     reusing: Reusing | None = None
+    admitting: Admitting | None = None
 
     def submit(self, seen: Seen, guard: Callable[[], None]) -> bool:
         """Hand in as many as there is room for, in the order of quelist; False if none.
@@ -147,16 +149,26 @@ class Submitting:
 
     def _to_submit(self, seen: Seen) -> list[str]:
         """Open attempts whose claim does not exist, then what is ready, as far as there is room."""
-        if self.run.stopped or self.clock.elapsed() < self.limits.until:
-            return []
         flying = self.ledger.in_flight()
-        names = [e.job.name for e in flying if e.job.name in self.unclaimed]
-        if self.limits.errors.paused(self.clock.now()):
-            return names
         pending = sum(_pending(entry, seen) for entry in flying)
-        room = self.limits.room(len(flying), pending)
+        resting = self.run.stopped or self.clock.elapsed() < self.limits.until
+        paused = resting or self.limits.errors.paused(self.clock.now())
+        names = self._chosen(0 if paused else self.limits.room(len(flying), pending))
+        if resting:
+            return []
+        return [e.job.name for e in flying if e.job.name in self.unclaimed] + names
+
+    def _chosen(self, room: int) -> list[str]:
+        """Up to `room` of the jobs that may start: those with tokens, which nobody else does."""
         ready = self.reusing.worth_running(self.ready()) if self.reusing else self.ready()
-        return names + (self.shared.take(ready, room) if self.shared else ready[:room])
+        if self.shared is None:
+            return self.admitting.admitted(ready, room) if self.admitting else ready[:room]
+        if self.admitting:
+            ready = self.admitting.admitted(ready, len(ready) if room else 0)
+        taken = self.shared.take(ready, room)
+        if self.admitting:
+            self.admitting.give_back_all_but(taken)
+        return taken
 
     def ready(self) -> list[str]:
         """Queued jobs that may start now, in the order of quelist."""

@@ -31,7 +31,7 @@ Signature = tuple[int, int, int]
 
 @dataclass(slots=True)
 class Tree:
-    """What was found: jobs, signatures of scripts and dependency files, markers, mistakes.
+    """What was found: jobs, signatures of their scripts and other files, markers, mistakes.
 
     A signature is (ctime in ns, size, inode): it changes with every edit and cannot be faked.
     """
@@ -39,6 +39,7 @@ class Tree:
     jobs: dict[str, Job] = field(default_factory=dict)
     scripts: dict[str, Signature] = field(default_factory=dict)
     dependencies: dict[str, Signature] = field(default_factory=dict)
+    resources: dict[str, Signature] = field(default_factory=dict)
     markers: set[str] = field(default_factory=set)
     problems: list[UserError] = field(default_factory=list)
 
@@ -95,6 +96,8 @@ def _scan_folder(
         elif first in _BESIDE and rest and "." not in rest:
             if f"qsub.{rest}" not in files:
                 tree.problems.append(_orphan(job, _BESIDE[first](job)))
+            elif first == "resources" and (signature := _signature(files[name])):
+                tree.resources[job.name] = signature
         elif first == "finished" and rest and "." not in rest:
             if not _leads_out(root, files[name]) and files[name].is_file():
                 tree.markers.add(job.marker)

@@ -79,7 +79,7 @@ def test_a_jobs_own_file_wins_over_what_all_ask_for(tmp_path: Path) -> None:
     text = "# a big one\n\nwalltime = 2d\n  cores='32'\n"
     make(tmp_path, {**A, "a/qsub.resources.0": text})
     common = parse({"walltime": "1h", "queue": "long", "cores": "mpi:4"})
-    found = read(tmp_path, Job("a", "0")).over(common)
+    found = read(tmp_path, Job("a", "0")).resources.over(common)
     assert found == Resources(queue="long", walltime=172800, cores=32)
 
 

@@ -53,6 +53,8 @@ ORDER = [
     "steps",
     "lock",
     "noticing",
+    "tokens",
+    "admitting",
     "reusing",
     "submitting",
     "obeying",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from jobauto.actions.status import Status
+from jobauto.admitting import WAITING
 from jobauto.errors import UserError, near
 from jobauto.graph import Need
-from jobauto.ledger import Entry
+from jobauto.ledger import Entry, files
 from jobauto.model import State
 from jobauto.quoting import shown
 from jobauto.reuse import memory
@@ -30,7 +31,7 @@ def why(status: Status, name: str) -> str:
     """One sentence that begins with the job's name and state."""
     name = find(status, name)
     state = status.states[name]
-    reason = memory.get(status.run.private / memory.REASONS).get(name)
+    reason = files.get(status.run.private / memory.REASONS).get(name)
     ran = f"; no earlier result was taken over: {shown(reason)}" if reason else ""
     return f"{shown(name)} is {state.word}: {_because(status, name, state)}{ran}"
 
@@ -54,7 +55,8 @@ def _because(status: Status, name: str, state: State) -> str:
     if state is State.READY:
         if any(c.what in ("paused", "stopped") for c in status.conditions):
             return "; ".join(map(str, status.conditions))
-        return _no_room(status)
+        waits = files.get(status.run.private / WAITING).get(name) if status.monitor else None
+        return f"it waits for a token: {shown(waits)}" if waits else _no_room(status)
     assert entry
     if state is State.STARTED:
         return _in_queue(status, entry)

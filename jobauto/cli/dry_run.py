@@ -29,7 +29,7 @@ def dry_run(given: dict[str, Any]) -> int:
     there = old.rdir if old else f"{chosen.rdir}/{folder.name}" if chosen.rdir else str(folder)
     run.check_scripts(root, found, run.filler(chosen, there, folder.name))
     dialect = DIALECTS[old.scheduler] if old else _dialect(chosen, folder)
-    asking = Asking(chosen.asked, dialect)
+    asking = Asking(chosen.asked, dialect, limits=chosen.tokens)
     run.check_names(found, dialect, there)
     run.check_asked(root, found, asking)
     fill = run.filler(chosen, there, folder.name, dialect)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 
 def replace(path: Path, text: str, mode: int = 0o644, durable: bool = True) -> None:
@@ -33,6 +36,20 @@ def flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def put(path: Path, data: Mapping[str, Any], durable: bool = True) -> None:
+    """Write what is known of some names as JSON, in the way of `replace`."""
+    replace(path, json.dumps(data, indent=1) + "\n", durable=durable)
+
+
+def get(path: Path) -> dict[str, Any]:
+    """What `put` wrote; nothing if it cannot be read."""
+    try:
+        found = json.loads(read(path))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def read(path: Path) -> str:

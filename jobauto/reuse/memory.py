@@ -11,13 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from jobauto.ledger import files
 from jobauto.reuse.keys import Key
 
 FILE = "results"
-KEYS, REASONS = "keys.json", "reasons.json"  # see `put`
+KEYS, REASONS = "keys.json", "reasons.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +59,6 @@ def read(private: Path) -> list[Result]:
         except (ValueError, TypeError):
             continue
     return found
-
-
-def put(path: Path, data: Mapping[str, Any]) -> None:
-    """Write names and what is remembered of them, whole or not at all."""
-    files.replace(path, json.dumps(data) + "\n")
-
-
-def get(path: Path) -> dict[str, Any]:
-    """The inverse of `put`; nothing if it cannot be read."""
-    try:
-        found = json.loads(files.read(path))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 class Known:
