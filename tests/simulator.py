@@ -108,7 +108,9 @@ class Simulator:
             self.work.append((model, kind, given))
             name = word(given, sorted(held.items()))
             self._plots[name] = png(name)
-            return JSONResponse({"id": name, "sha256": hashlib.sha256(self._plots[name]).hexdigest()})
+            return JSONResponse(
+                {"id": name, "sha256": hashlib.sha256(self._plots[name]).hexdigest()}
+            )
         if any(need not in held for need in NEEDS[step]):
             return JSONResponse({"error": "something is missing"}, 409)
         self.work.append((model, step, given))

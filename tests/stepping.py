@@ -59,33 +59,36 @@ def places(init: Path, model: str) -> list[Path]:
     return sorted(place for place in (init / model).iterdir() if place.is_dir())
 
 
-def one(init: Path, place: Path, step: str, skip: bool = True) -> list[str]:
+def one(
+    init: Path, place: Path, step: str, skip: bool = True, link: Link | None = None
+) -> list[str]:
     """Do one step as its job would; what it said."""
-    described, said = read_service(init / "service.toml"), list[str]()
-    link = Link(described)
+    described = link.service if link else read_service(init / "service.toml")
+    asking, said = link or Link(described), list[str]()
     try:
         found = read_folder(described, place, made=True)
         model = place.parent.name
-        Doing(described, model, place, found, link, Clock(), said.append, skip).do(step)
+        Doing(described, model, place, found, asking, Clock(), said.append, skip).do(step)
     finally:
-        link.close()
+        if not link:
+            asking.close()
     return said
 
 
-def walk(init: Path, skip: bool = True, tries: int = 1) -> list[str]:
+def walk(init: Path, skip: bool = True) -> list[str]:
     """Do all steps of a tree, each model in a thread of its own; what went wrong."""
     wrong: list[str] = []
+    described = read_service(init / "service.toml")
 
     def of_model(model: str) -> None:
-        described = read_service(init / "service.toml")
+        link = Link(described)
         for place in places(init, model):
             for step in read_folder(described, place, made=True).steps:
-                for _ in range(tries):
-                    try:
-                        one(init, place, step, skip)
-                        break
-                    except JobautoError as error:
-                        wrong.append(f"{place.name}/{step}: {error}")
+                try:
+                    one(init, place, step, skip, link)
+                except JobautoError as error:
+                    wrong.append(f"{place.name}/{step}: {error}")
+        link.close()
 
     models = [place.name for place in init.iterdir() if place.is_dir()]
     threads = [threading.Thread(target=of_model, args=[model]) for model in models]

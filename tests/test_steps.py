@@ -161,7 +161,7 @@ def test_a_step_that_broke_off_is_not_taken_for_held(tmp_path: Path, simulator: 
     before = (only(init) / "merge.json").read_text()
     (only(init) / "merge.json").write_text('{"p": "other"}')
     simulator.fails.add("merge")
-    with pytest.raises(StepFailed, match="400 Bad Request: .*negative mass"):
+    with pytest.raises(StepFailed, match=r"400 Bad Request: .*negative mass"):
         one(init, only(init), "merge")
     simulator.fails.clear()
     (only(init) / "merge.json").write_text(before)
@@ -364,7 +364,9 @@ def test_half_a_file_is_never_whole(tmp_path: Path, kind: str) -> None:
 
 
 def test_step_says_what_is_wrong(
-    tmp_path: Path, simulator: Simulator, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    simulator: Simulator,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     init = tree(tmp_path, simulator)

@@ -20,7 +20,7 @@ from jobauto.steps.planning import Plan, Turn
 
 SERVICE = "service.toml"
 _TOP = "../../"  # from a job's folder to that of the tree
-_AT_ONCE = 2  # jobs of a model: while one is at work, the next one starts up
+_AT_ONCE = 4  # jobs of a model: one is at work, others have started up and wait for it
 
 
 def make(plan: Plan, service: Path, jobs: Path, ldir: Path) -> Path:
@@ -55,12 +55,11 @@ def _fill(plan: Plan, model: str, turn: Turn, source: Path, target: Path) -> Non
 
 def _texts(plan: Plan, model: str, folder: Folder, todo: Todo) -> dict[str, str]:
     """The files of a job behind `qsub.`, and what is in them."""
-    own = _own(plan, model)
     needs = [f"qsub.finished.{before.id}" for before in folder.after(plan.service, todo)]
     files = {
         todo.id: script(folder, todo, plan.skip),
         f"dependency.{todo.id}": _lines(needs),
-        f"resources.{todo.id}": f"keep = model:{own}\ntokens = steps:{own}\n",
+        f"resources.{todo.id}": f"keep = {token(plan, model)}\n",
     }
     if plan.skip:
         outputs = [
@@ -80,10 +79,9 @@ def script(folder: Folder, todo: Todo, skip: bool) -> str:
     return f"#!/bin/sh\n{' '.join(map(literal, words))} && : >qsub.finished.{todo.id}\n"
 
 
-def _own(plan: Plan, model: str) -> str:
-    """What tokens call a model: `model:` is kept by a folder as long as it is at work, `steps:` are
-    of those of its jobs in flight, which wait for one another and should not fill all slots."""
-    return f"{address_word(plan.service)}-{model}"
+def token(plan: Plan, model: str) -> str:
+    """What a folder keeps as long as it is at work on a model."""
+    return f"model:{address_word(plan.service)}-{model}"
 
 
 def _lines(words: list[str]) -> str:
@@ -93,9 +91,7 @@ def _lines(words: list[str]) -> str:
 def settle(plan: Plan, ldir: Path) -> str:
     """Write what such a run wants to LDIR/jobmon.toml; if there is one, what is to be added."""
     wanted = {"scheduler": "local", "interval": 2, "maxqsub": _AT_ONCE * len(plan.models)}
-    limits = {f"steps:{_own(plan, model)}": _AT_ONCE for model in plan.models}
     text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in wanted.items())
-    text += "[tokens]\n" + "".join(f'"{key}" = {value}\n' for key, value in limits.items())
     file = ldir / FILE
     if os.path.lexists(file):
         return f"{shown(str(file))} is there and was left as it is; it should say:\n{text}"

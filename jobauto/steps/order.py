@@ -15,7 +15,7 @@ from itertools import pairwise
 
 SLACK = 1.25  # no model has more than this times its share
 _EXACT = 200  # of more places than this, pieces are moved only within a window
-_WINDOW = 60
+_WINDOW = 30
 Keys = tuple[str, ...]
 
 

@@ -69,7 +69,7 @@ def _line(text: str, parts: list[str]) -> int:
         if part.isdigit():
             continue
         name = rf"[\"']?{re.escape(part)}[\"']?"
-        wanted = re.compile(rf"\s*\[.*\b?{name}\]+|.*(^|[{{,\s]){name}\s*=|\s*\[.*{name}\.")
+        wanted = re.compile(rf"\s*\[+([^\]]*\.)?{name}[.\]]|(.*[{{,\s])?{name}\s*=")
         for number in range(found, len(lines)):
             if not lines[number].lstrip().startswith("#") and wanted.match(lines[number]):
                 found = number
