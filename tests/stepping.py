@@ -41,9 +41,12 @@ def grid(galaxies1: int, galaxies2: int, interacts: int = 1) -> dict[str, Chain]
     return found
 
 
-def planted(tmp: Path, chains: Mapping[str, Chain], simulator: Simulator, **more: Any) -> Path:
+def planted(
+    tmp: Path, chains: Mapping[str, Chain], simulator: Simulator, plots: int = 2, **more: Any
+) -> Path:
     """A service file and job folders in `tmp`."""
-    make(tmp / "jobs", {k: v for name, one in chains.items() for k, v in folder(name, one).items()})
+    for name, chain in chains.items():
+        make(tmp / "jobs", folder(name, chain, plots))
     make(tmp, {"service.toml": service(simulator, **more)})
     return tmp
 

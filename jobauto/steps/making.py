@@ -20,7 +20,6 @@ from jobauto.steps.planning import Plan, Turn
 
 SERVICE = "service.toml"
 _TOP = "../../"  # from a job's folder to that of the tree
-_AT_ONCE = 4  # jobs of a model: one is at work, others have started up and wait for it
 
 
 def make(plan: Plan, service: Path, jobs: Path, ldir: Path) -> Path:
@@ -90,7 +89,7 @@ def _lines(words: list[str]) -> str:
 
 def settle(plan: Plan, ldir: Path) -> str:
     """Write what such a run wants to LDIR/jobmon.toml; if there is one, what is to be added."""
-    wanted = {"scheduler": "local", "interval": 2, "maxqsub": _AT_ONCE * len(plan.models)}
+    wanted = {"scheduler": "local", "interval": 2, "maxqsub": len(plan.models)}
     text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in wanted.items())
     file = ldir / FILE
     if os.path.lexists(file):
