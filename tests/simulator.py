@@ -124,6 +124,7 @@ class Simulator:
         return {n for need in NEEDS[step] for n in (need, *self._all_needs(need))}
 
     async def status(self, request: Request) -> Response:
+        self.headers.append(dict(request.headers))
         if self.strikes("early"):
             return Response("", 503)
         over = asyncio.get_running_loop().time() >= self.busy.get(request.path_params["model"], 0)

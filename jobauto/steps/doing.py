@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import networkx as nx
 
 from jobauto.clock import Clock
@@ -153,15 +155,15 @@ class Doing:
             self.clock.sleep(done.every)
 
     def _status(self, todo: Todo, done: Done, answer: Any) -> Any:
-        return holes.look(self._get(todo, done.path, answer, as_json), done.field)
+        return self._get(todo, done.path, answer, partial(_field, done.field))
 
     def _stamp(self) -> Any:
         stamp = self.service.state
         if stamp is None:
             return None
         url = self.link.url(holes.path(stamp.path, {"model": self.model, "step": ""}, None))
-        said = self.link.patiently(lambda: self.link.ask("GET", url, as_json), True)
-        return holes.look(said, stamp.field)
+        take = partial(_field, stamp.field)
+        return self.link.patiently(lambda: self.link.ask("GET", url, take), True)
 
     def _fetch(self, todo: Todo, wanted: Wanted, answer: Any) -> None:
         for one in wanted.downloads:
@@ -180,6 +182,13 @@ class Doing:
         known = {"model": self.model, "step": todo.id}
         url = self.link.url(holes.path(path, known, answer))
         return self.link.patiently(lambda: self.link.ask("GET", url, take), True)
+
+
+def _field(key: str, response: httpx.Response) -> Any:
+    try:
+        return holes.look(as_json(response), key)
+    except holes.Missing as error:  # a page of a server that starts up, perhaps
+        raise Doubt(f"{response.url.path}: {error}") from None
 
 
 def _text(value: Any) -> str:

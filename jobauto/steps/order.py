@@ -8,10 +8,11 @@ reversing pieces; the row is cut into one piece a model where that costs least.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+
+from jobauto.steps.cutting import cuts
 
 SLACK = 1.25  # no model has more than this times its share
 _EXACT = 200  # of more places than this, pieces are moved only within a window
@@ -31,7 +32,8 @@ class Place:
 def spread(places: Sequence[Place], costs: Sequence[int], models: int) -> list[list[int]]:
     """Numbers of places for each model, in order; `costs` of the steps whose keys they have.
 
-    No model has more than `SLACK` times its share of what is to be done, unless one place has.
+    No model has more than `SLACK` times its share of what is to be done, or as little more as can
+    be.
     """
 
     def between(a: int, b: int) -> int:
@@ -44,11 +46,11 @@ def spread(places: Sequence[Place], costs: Sequence[int], models: int) -> list[l
     whole = sum(steps) + sum(always) + start * models
     limit = math.ceil(whole / models * SLACK) if models > 1 else whole
     limit = max(limit, start + max(always))
-    cuts = None
-    while cuts is None:
-        cuts = _cuts(steps, always, start, models, limit)
+    found = None
+    while found is None:
+        found = cuts(steps, always, start, models, limit)
         limit = math.ceil(limit * 1.1)
-    parts = [row[a:b] for a, b in zip([0, *cuts], [*cuts, len(row)], strict=True)]
+    parts = [row[a:b] for a, b in pairwise([0, *found, len(row)])]
     return parts + [[] for _ in range(models - len(parts))]
 
 
@@ -174,47 +176,3 @@ def _put(row: list[Keys], i: int, size: int, gap: int, turned: bool) -> None:
     del row[i : i + size]
     at = gap + 1 if gap < i else gap + 1 - size
     row[at:at] = piece
-
-
-def _cuts(
-    steps: Sequence[int], always: Sequence[int], start: int, pieces: int, limit: int
-) -> list[int] | None:
-    """Where to cut a row into at most so many pieces, none dearer than `limit`, for the least sum;
-    None if that cannot be. A cut costs a start, and saves the step that it cuts through."""
-    number = len(always)
-    to = [0] * (number + 1)  # cost of the first n of the row, without a start
-    for n in range(number):
-        to[n + 1] = to[n] + always[n] + (steps[n - 1] if n else 0)
-    into = [steps[n - 1] if n else 0 for n in range(number)]
-    best: list[float] = [0.0] + [math.inf] * number
-    backs: list[list[int]] = []
-    for _ in range(min(pieces, number)):
-        best, back = _one_more(best, to, into, start, limit)
-        backs.append(back)
-    if best[number] == math.inf:
-        return None
-    cuts, at = [], number
-    for back in reversed(backs):
-        at = back[at]
-        cuts.append(at)
-    return sorted({cut for cut in cuts if 0 < cut < number})
-
-
-def _one_more(
-    best: list[float], to: list[int], into: list[int], start: int, limit: int
-) -> tuple[list[float], list[int]]:
-    """The least cost of the first n of a row with one piece more, and where that piece begins."""
-    number = len(into)
-    found, back = [math.inf] * (number + 1), [0] * (number + 1)
-    begins: deque[tuple[float, int]] = deque()  # growing costs of what a piece may begin with
-    for end in range(1, number + 1):
-        begin = end - 1
-        cost = best[begin] + start - to[begin] - into[begin]
-        while begins and begins[-1][0] >= cost:
-            begins.pop()
-        begins.append((cost, begin))
-        while begins and start + to[end] - to[begins[0][1]] - into[begins[0][1]] > limit:
-            begins.popleft()
-        if begins:
-            found[end], back[end] = begins[0][0] + to[end], begins[0][1]
-    return found, back
