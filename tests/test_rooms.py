@@ -50,6 +50,7 @@ ORDER = [
     "reuse",
     "run",
     "registry",
+    "steps",
     "lock",
     "noticing",
     "tokens",
@@ -184,7 +185,7 @@ def test_dialects_have_no_effects() -> None:
     [
         *("judge", "graph", "model", "placeholders", "quoting", "telling/causes"),
         *("sweep/numbers", "sweep/points", "sweep/naming"),
-        *("runlist/naming", "runlist/reducing"),
+        *("runlist/naming", "runlist/reducing", "steps/order", "steps/cutting", "steps/keys"),
     ],
 )
 def test_what_decides_touches_nothing(name: str) -> None:

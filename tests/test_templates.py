@@ -99,16 +99,17 @@ def run(
 
 
 def test_the_shipped_templates_are_listed_with_what_can_be_set() -> None:
-    demo, gw, netmc, runs, raft = list_templates()
+    demo, gw, gi, netmc, runs, raft = list_templates()
     assert (demo.name, dict(demo.settable)) == ("demo", {})
     assert (gw.name, dict(gw.settable), gw.main_file) == ("ecalj", {"iterations": 3}, "POSCAR")
     assert gw.help.keys() == gw.settable.keys()
     assert (runs.name, runs.verb) == ("runlist", "runlist")
+    assert (gi.name, gi.verb) == ("gi", "steps")
     assert (netmc.name, raft.name, raft.shared) == (
         *("netmc", "triangle_raft"),
         ("seed-@seed_size@",),
     )
-    texts = [t.description for t in (demo, gw, netmc, runs, raft)]
+    texts = [t.description for t in (demo, gw, gi, netmc, runs, raft)]
     assert all(text and "\n" not in text for text in texts)
 
 

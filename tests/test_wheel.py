@@ -29,7 +29,7 @@ def test_the_wheel_holds_the_templates(wheel: zipfile.ZipFile, tmp_path: Path) -
         capture_output=True,
         text=True,
     )
-    names = ["demo", "ecalj", "netmc", "runlist", "triangle_raft"]
+    names = ["demo", "ecalj", "gi", "netmc", "runlist", "triangle_raft"]
     assert done.stdout.split() == names, done.stderr
 
 

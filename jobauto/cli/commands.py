@@ -21,6 +21,7 @@ examples:
   jobauto init ecalj --ldir si --each 'poscars/POSCAR.*' --set iterations=2
   jobauto sweep rings.toml --ldir rings           a job for each combination of values
   jobauto runlist task.toml                       a job for each file of run lists
+  jobauto steps --help                            a job for each step of a web service
   jobauto batch --help                            the same as a file to submit and receive
   jobauto inbox --root ~/jobs                     run each folder that is put into ~/jobs/inbox
   jobauto task status si                          how far a task is that several people share
@@ -68,6 +69,8 @@ _JOBS = (
 _LATE = {
     "sweep": "sweeping",
     "runlist": "runlists",
+    "steps": "stepping",
+    "step": "stepping",
     "batch": "batching",
     "report": "reporting",
     "analyse": "analysing",
@@ -98,7 +101,9 @@ class _Verb(Parser):
         """Add the arguments, unless they are there."""
         module, self.module = self.module, ""
         if module:
-            importlib.import_module(f"jobauto.cli.{module}").add_arguments(self)
+            made = importlib.import_module(f"jobauto.cli.{module}")
+            verb = self.prog.split()[-1]
+            getattr(made, f"add_{verb}_arguments", made.add_arguments)(self)
 
 
 def parser() -> Parser:
@@ -113,6 +118,8 @@ def parser() -> Parser:
     _init(verbs.add_parser("init", help="make LDIR/init from a template"))
     verbs.add_parser("sweep", help="make LDIR/init: a job for each value")
     verbs.add_parser("runlist", help="make LDIR/init: a job for each file")
+    verbs.add_parser("steps", help="make LDIR/init: a job for each step of a web service")
+    verbs.add_parser("step", help="what the jobs of `jobauto steps` call: one step")
     text = "sweeps and trees kept as one file: create, submit, receive, analyse"
     verbs.add_parser("batch", help=text)
     text = "jobs that several monitors share: how far they are, release, export"
