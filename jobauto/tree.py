@@ -42,9 +42,9 @@ class Tree:
     jobs: dict[str, Job] = field(default_factory=dict)
     scripts: dict[str, Signature] = field(default_factory=dict)
     dependencies: dict[str, Signature] = field(default_factory=dict)
-    resources: dict[str, Signature] = field(default_factory=dict)
     markers: set[str] = field(default_factory=set)
     problems: list[UserError] = field(default_factory=list)
+    resources: dict[str, Signature] = field(default_factory=dict)
 
 
 def scan(root: Path) -> Tree:

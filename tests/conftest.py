@@ -23,6 +23,22 @@ settings.load_profile("always the same" if os.environ.get("CI") else "new ones")
 EVERYWHERE = ["local", "mirror", "plain", *places.SCHEDULERS]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All that needs the lab stays together, one after the other, if several work at a time."""
+    for item in items:
+        if uses_the_lab(item):
+            item.add_marker(pytest.mark.lab)
+            item.add_marker(pytest.mark.xdist_group("lab"))
+
+
+def uses_the_lab(item: pytest.Item) -> bool:
+    """Whether a test asks for the lab, or for a place that is in it."""
+    chosen = getattr(getattr(item, "callspec", None), "params", {})
+    hosts = set(EVERYWHERE) - {"local", "mirror"}
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return bool(fixtures & {"lab", "postgresql"}) or bool(hosts & {str(v) for v in chosen.values()})
+
+
 @pytest.fixture(params=EVERYWHERE)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[places.Place]:
     """Each place in turn; parametrise indirectly to choose some."""
