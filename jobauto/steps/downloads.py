@@ -82,6 +82,7 @@ def keep(response: httpx.Response, one: Download, target: Path, answer: Any) -> 
     if not (framed or one.type or one.sha256):
         what = f"nothing tells whether {target.name} is whole"
         raise StepFailed(what, hint="give it a type or a sha256 in the service file")
+    expected = _expected(one, response.headers, answer)
     part = target.with_name(f".{target.name}.part")
     part.unlink(missing_ok=True)
     with open(part, "xb") as file:
@@ -90,7 +91,6 @@ def keep(response: httpx.Response, one: Download, target: Path, answer: Any) -> 
         file.flush()
         os.fsync(file.fileno())
     wrong = _short(response, length) or whole.fault(part, one.type)
-    expected = _expected(one, response.headers, answer)
     if not wrong and expected and _sum(part) != expected:
         wrong = "it has another sha256 than the service says"
     if wrong:
