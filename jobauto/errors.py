@@ -109,7 +109,7 @@ def near(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]}?"
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return "known: " + ", ".join(names[:SHOWN]) + more
+    return "known: " + ", ".join(names[:SHOWN]) + more if names else "there are none"
 
 
 def raise_all(problems: list[UserError]) -> None:

@@ -7,10 +7,11 @@ keys of `set` and `tokens` are put together from all of them.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pydantic_settings import (
 )
 
 from jobauto.errors import UserError, near
+from jobauto.quoting import shown
 from jobauto.settings import FILE, PREFIX, SECRET, Settings, option
 
 
@@ -108,6 +110,29 @@ def _check_file(file: Path) -> None:
             raise UserError(
                 f"unknown option {key!r}", _where(file, key), near(key, Settings.model_fields)
             )
+
+
+def settle(ldir: Path, wanted: Mapping[str, str | int]) -> str:
+    """Write options to LDIR/jobmon.toml; if there is one that lacks them, what is to be added."""
+    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in wanted.items())
+    file = ldir / FILE
+    if not wanted or wanted.items() <= _there(file).items():
+        return ""
+    try:
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+    except FileExistsError:
+        return f"{shown(str(file))} is there and was left as it is; add to it:\n{text}"
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror}", shown(str(file)), text) from None
+    return ""
+
+
+def _there(file: Path) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none, or a person's mistake, which jobmon.py will name
+        return {}
 
 
 def _where(file: Path, key: str) -> str:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 
-from jobauto import templates
-from jobauto.errors import UserError
-from jobauto.quoting import shown
+from jobauto import sources, templates
 from jobauto.runlist.filling import HADD, JOB, PUBLISH
 from jobauto.runlist.planning import Plan, RunJob, Sum
 from jobauto.runlist.reducing import Reduce
-from jobauto.settings import FILE
 from jobauto.templates import Instantiated
 
 TABLE = "runlist.csv"
@@ -86,27 +80,6 @@ def _write_table(plan: Plan, file: Path) -> None:
 
 def settle(plan: Plan) -> str:
     """Write --queue and --maxjobs to LDIR/jobmon.toml; if there is one, what is to be added."""
-    wanted: dict[str, str | int] = {}
-    if plan.task.queue:
-        wanted["queue"] = plan.task.queue
-    if plan.task.maxjobs:
-        wanted["maxqsub"] = plan.task.maxjobs
-    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in wanted.items())
-    file = plan.task.project / FILE
-    if not wanted or wanted.items() <= _there(file).items():
-        return ""
-    try:
-        with file.open("x", encoding="utf-8") as opened:
-            opened.write(text)
-    except FileExistsError:
-        return f"{shown(str(file))} is there and was left as it is; add to it:\n{text}"
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", shown(str(file)), text) from None
-    return ""
-
-
-def _there(file: Path) -> Mapping[str, object]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # none, or a person's mistake, which jobmon.py will name
-        return {}
+    wanted = {"queue": plan.task.queue, "maxqsub": plan.task.maxjobs}
+    given = {name: value for name, value in wanted.items() if value}
+    return sources.settle(plan.task.project, given)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from jobauto import templates
+from jobauto import sources, templates
 from jobauto.errors import UserError
 from jobauto.quoting import literal, shown
-from jobauto.settings import FILE
 from jobauto.steps import holes
 from jobauto.steps.folders import Folder, Todo
 from jobauto.steps.held import address_word
@@ -89,16 +86,7 @@ def _lines(words: list[str]) -> str:
 
 def settle(plan: Plan, ldir: Path) -> str:
     """Write what such a run wants to LDIR/jobmon.toml; if there is one, what is to be added."""
-    wanted = {"scheduler": "local", "interval": 2, "maxqsub": len(plan.models)}
-    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in wanted.items())
-    file = ldir / FILE
-    if os.path.lexists(file):
-        return f"{shown(str(file))} is there and was left as it is; it should say:\n{text}"
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", shown(str(file)), text) from None
-    return ""
+    return sources.settle(ldir, {"scheduler": "local", "interval": 2, "maxqsub": len(plan.models)})
 
 
 def copy_template(target: Path) -> None:
