@@ -53,16 +53,15 @@ class Reusing:
         """Note the keys and outputs of jobs that have finished; one round trip if there are any."""
         ended = [name for name in self.keys if self._due(name)]
         self._forget_edited(ended)
-        self.noted |= {(name, self._number(name)) for name in ended}
         due = {n: files for n in ended if n in self.keys if (files := self._outputs(n)) is not None}
-        if not due:
-            return
         paths = [
             posixpath.join(self.graph.jobs[name].folder, file) for name in due for file in due[name]
         ]
         sums = self.host.ask(SumOutputs(self.run.rdir, paths)) if paths else {}
         results = [self._result(name, files, sums) for name, files in due.items()]
-        memory.note(self.run.private, results)
+        if results:
+            memory.note(self.run.private, results)
+        self.noted |= {(name, self._number(name)) for name in ended}
         for result in results:
             self.known.add(result, self.run.folder.name, self.run.rdir)
 
