@@ -34,9 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def uses_the_lab(item: pytest.Item) -> bool:
     """Whether a test asks for the lab, or for a place that is in it."""
     chosen = getattr(getattr(item, "callspec", None), "params", {})
-    hosts = set(EVERYWHERE) - {"local", "mirror"}
-    fixtures = set(getattr(item, "fixturenames", ()))
-    return bool(fixtures & {"lab", "postgresql"}) or bool(hosts & {str(v) for v in chosen.values()})
+    named = {*getattr(item, "fixturenames", ()), *map(str, chosen.values())}
+    return bool(named & {"lab", "postgresql", *EVERYWHERE} - {"local", "mirror"})
 
 
 @pytest.fixture(params=EVERYWHERE)
