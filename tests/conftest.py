@@ -23,6 +23,7 @@ settings.load_profile("always the same" if os.environ.get("CI") else "new ones")
 EVERYWHERE = ["local", "mirror", "plain", *places.SCHEDULERS]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All that needs the lab stays together, one after the other, if several work at a time."""
     for item in items:
