@@ -27,7 +27,7 @@ run: install  ## make a small tree and run it on this machine (takes seconds)
 	@echo; cat $(TRY)/*/summary/table
 
 test: $(VENV)/.dev  ## all tests for which there are the parts (see lab)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python tests/side_by_side.py
 
 trials: $(VENV)/.dev  ## random histories of whole runs (N=100000), or one again (SEED=123)
 	PYTHONPATH=. $(BIN)/python tests/trials.py $(if $(SEED),--seed $(SEED),$(if $(N),--number $(N)))

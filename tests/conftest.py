@@ -23,13 +23,12 @@ settings.load_profile("always the same" if os.environ.get("CI") else "new ones")
 EVERYWHERE = ["local", "mirror", "plain", *places.SCHEDULERS]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
+@pytest.hookimpl(tryfirst=True)  # before some are chosen by -m
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All that needs the lab stays together, one after the other, if several work at a time."""
+    """Mark all that needs the lab, which mostly waits, so that the rest can run beside it."""
     for item in items:
         if uses_the_lab(item):
             item.add_marker(pytest.mark.lab)
-            item.add_marker(pytest.mark.xdist_group("lab"))
 
 
 def uses_the_lab(item: pytest.Item) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 
 from databases import let_in
@@ -11,8 +10,7 @@ from jobauto.claims import Database, Holder, Task
 
 LEASE = 100.0
 # roles are those of a whole server, which other sessions may use as well
-# the same in all processes of a session, as it is in the names of trials
-TAG = os.environ.get("PYTEST_XDIST_TESTRUNUID", secrets.token_hex(4))[:8]
+TAG = secrets.token_hex(4)
 ANN = Holder(f"ann_{TAG}", "cluster-a", "run-1")
 BOB = Holder(f"bob_{TAG}", "cluster-b", "run-2")
 
