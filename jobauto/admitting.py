@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,39 +51,43 @@ class Admitting:
         self._look()
         if not self._wants and not self._held:
             return list(ready[:room])
-        turn = self._hold((), ready, room)
+        turn = self._hold(ready, room)
         if turn.waiting != self._waiting:
             self._waiting = turn.waiting
             files.put(self.run.private / WAITING, turn.waiting, durable=False)
         self._say(turn.outside)
         return turn.admitted
 
-    def give_back_all_but(self, taken: Iterable[str]) -> None:
-        """Hold tokens for no more jobs than those in flight and these, which will be."""
-        if self._held:
-            self._hold(taken, (), 0)
+    def likely(self, ready: Sequence[str]) -> list[str]:
+        """Those of these jobs for each of which there are tokens now, if it is the only one."""
+        self._look()
+        return self.tokens.there_for(self._of(ready)) if self._wants else list(ready)
 
     def release(self) -> None:
         """Hold nothing: the run is over."""
         self._keepers = {}
-        self.give_back_all_but(())
+        if self._held:
+            self._hold((), 0)
 
     def conditions(self) -> list[Condition]:
         """That jobs wait for those of other runs."""
         return [self._outside] if self._outside else []
 
-    def _hold(self, more: Iterable[str], ready: Sequence[str], room: int) -> Turn:
+    def _hold(self, ready: Sequence[str], room: int) -> Turn:
         entries = (*self.ledger.in_flight(), *self.ledger.unsure())
-        flying = {*(entry.job.name for entry in entries), *more}
+        flying = {entry.job.name for entry in entries}
         blocked = self._blocked() if self._keepers else set()
         turn = self.tokens.hold(
             {name: self._wants[name] for name in flying & self._wants.keys()},
-            ((name, self._wants.get(name, _NOTHING)) for name in ready),
+            self._of(ready),
             lambda place: any(self._undone(n, blocked) for n in self._keepers.get(place, ())),
             room,
         )
         self._held = turn.holds
         return turn
+
+    def _of(self, names: Sequence[str]) -> Iterator[tuple[str, Wants]]:
+        return ((name, self._wants.get(name, _NOTHING)) for name in names)
 
     def _look(self) -> None:
         """Read what jobs want where that is new or was edited; forget jobs that are gone."""

@@ -137,14 +137,10 @@ class Submitting:
     def _chosen(self, room: int) -> list[str]:
         """Up to `room` of the jobs that may start: those with tokens, which nobody else does."""
         ready = self.reusing.worth_running(self.ready()) if self.reusing else self.ready()
-        if self.shared is None:
-            return self.admitting.admitted(ready, room) if self.admitting else ready[:room]
-        if self.admitting:
-            ready = self.admitting.admitted(ready, len(ready) if room else 0)
-        taken = self.shared.take(ready, room)
-        if self.admitting:
-            self.admitting.give_back_all_but(taken)
-        return taken
+        if self.shared:  # it takes back by itself what gets no tokens after all
+            likely = self.admitting.likely(ready) if self.admitting else ready
+            ready = self.shared.take(likely, room)
+        return self.admitting.admitted(ready, room) if self.admitting else ready[:room]
 
     def room(self, seen: Seen) -> int:
         """How many more may be submitted, as far as the last look knows."""

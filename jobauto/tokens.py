@@ -63,8 +63,7 @@ class Tokens:
         another one that waits for the same token, unless its folder keeps it. OSError if the file
         cannot be read or written.
         """
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.file}.lock", timeout=_PATIENCE):
+        with self._locked():
             held = self._read()
             before = json.dumps(held)
             kept = held.get(str(self.run), {})
@@ -78,6 +77,19 @@ class Tokens:
             if json.dumps(held) != before:  # as seldom as anything changes
                 files.put(self.file, held, durable=False)
         return turn
+
+    def there_for(self, ready: Iterable[tuple[str, Wants]]) -> list[str]:
+        """Each of these jobs for which there is all that it wants, as if there were no others."""
+        with self._locked():
+            held = self._read()
+            held.setdefault(str(self.run), {})
+            return [
+                job for job, wants in ready if not self._in_the_way(held, job, wants, Turn())[1]
+            ]
+
+    def _locked(self) -> FileLock:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(f"{self.file}.lock", timeout=_PATIENCE)
 
     def _turn(self, held: _Held, ready: Iterable[tuple[str, Wants]], room: int) -> Turn:
         turn, ours = Turn(), held[str(self.run)]

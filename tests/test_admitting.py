@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from fake import FakeJob
+from fake import FakeClock, FakeJob
 from places import Place, newest, place
 from test_monitor import World
+from test_sharing import Person, together
 from trees import job, make
 
 from jobauto import lock
@@ -186,6 +188,27 @@ def test_at_its_end_a_run_holds_nothing(tmp_path: Path) -> None:
     assert w.finish() == DONE
     [file] = (tmp_path / "state/jobauto").glob("tokens@*.json")
     assert file.read_text() == "{}\n"
+
+
+def test_of_a_shared_task_tokens_are_held_only_for_what_is_ours(tmp_path: Path) -> None:
+    """Others may have the first ones of those for which there are tokens."""
+    wants = {f"m{n}/qsub.resources.0": "tokens = licence\n" for n in range(6)}
+    tree = {f"m{n}/{name}": "" for n in range(6) for name in ("qsub.0", "qsub.dependency.0")}
+    clock = FakeClock()
+    people = [Person(tmp_path, name, tree | wants, clock) for name in ("ann", "bob")]
+    for person in people:
+        person.world.chosen.tokens = {"licence": 4}
+        person.world.chosen.maxqsub = 2
+        person.begin()
+    for person in people:
+        person.monitor.tick()
+        [file] = (tmp_path / "state/jobauto").glob("tokens@*.json")
+        held = json.loads(file.read_text())[str(person.world.folder)]
+        assert sorted(held) == sorted(person.submitted)
+        assert len(held) == 2
+    assert people[1].submitted == ["m2/qsub.0", "m3/qsub.0"]
+    together(*people)
+    assert len({*people[0].submitted, *people[1].submitted}) == 6
 
 
 @pytest.fixture

@@ -147,3 +147,8 @@ def test_what_is_done_already_has_no_key_nor_has_what_needs_it(tree: Path) -> No
     found = of(tree)
     assert found.found == {}
     assert found.without == {"m/qsub.1": "m/qsub.0, which it needs, has no key"}
+
+
+def test_jobs_that_need_one_another_have_no_keys(tree: Path) -> None:
+    (tree / "m/qsub.dependency.0").write_text("qsub.finished.1\n")
+    assert of(tree).found == {}

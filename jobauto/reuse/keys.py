@@ -78,13 +78,14 @@ def keys(root: Path, graph: Graph, text: Text) -> Keys:
 
 
 def _order(graph: Graph) -> Iterator[str]:
-    """Jobs, each behind those that it needs; what is done already needs none."""
+    """Jobs, each behind those that it needs; what is done already needs none. None at all if they
+    need one another in a circle, of which others complain."""
 
     def counts(_maker: str, user: str) -> bool:
         return graph.jobs[user].marker not in graph.present
 
-    found: Iterator[str] = nx.topological_sort(nx.subgraph_view(graph.edges, filter_edge=counts))
-    return found
+    edges = nx.subgraph_view(graph.edges, filter_edge=counts)
+    return nx.topological_sort(edges) if nx.is_directed_acyclic_graph(edges) else iter(())
 
 
 def listed(root: Path, file: str) -> list[tuple[int, str]] | None:
