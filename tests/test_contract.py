@@ -122,9 +122,10 @@ def test_a_monitor_that_ends_leaves_its_jobs_and_restart_goes_on(
 @pytest.mark.parametrize("dead", [False, True], ids=["monitor alive", "monitor dead"])
 def test_kill_ends_monitor_and_jobs(place: Place, tmp_path: Path, dead: bool) -> None:
     ldir = tmp_path / "L"
-    sleepers(ldir / "init", 3, 471.5)
+    asleep = 471 + os.getpid() / 1e7  # seconds; sessions side by side have other ones
+    sleepers(ldir / "init", 3, asleep)
     monitor = place.start(ldir)
-    wait_for(lambda: len(alive("sleep 471.5")) >= 3)
+    wait_for(lambda: len(alive(f"sleep {asleep}")) >= 3)
     run = newest(ldir)
     wait_for(lambda: "started" in (run / "quelist").read_text())
     if dead:
@@ -134,7 +135,7 @@ def test_kill_ends_monitor_and_jobs(place: Place, tmp_path: Path, dead: bool) ->
     assert killed.returncode == 0, killed.stderr
     assert "3 job(s) killed" in killed.stdout
     assert monitor.wait(10) == (-9 if dead else 3)
-    wait_for(lambda: not alive("sleep 471.5"), 20)
+    wait_for(lambda: not alive(f"sleep {asleep}"), 20)
     assert words(run) == {f"s{n}/qsub.0": ["started", "killed"] for n in range(3)}
     assert (run / "qsub.now").read_text() == ""
 
