@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import sys
 import tempfile
 import time
@@ -490,6 +491,7 @@ def test_without_a_terminal_it_names_the_commands(capsys: pytest.CaptureFixture[
 def test_at_a_terminal_it_asks_until_a_key_ends_it(key: bytes, code: int) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # trials may run in the background
         call = "import sys; from jobauto.cli.main import main; sys.exit(main(['menu']))"
         os.execv(sys.executable, [sys.executable, "-c", call])
     shown, pressed, end = b"", [b"9\n", key], time.monotonic() + 60
