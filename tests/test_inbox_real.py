@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -29,13 +31,11 @@ def setup(where: Place) -> Path:
     return root
 
 
-def runs_file(where: Place) -> Path:
-    """The file outside of all folders to which each job appends its name."""
-    folder = where.tmp / "ran"
-    for each in (folder, *folder.parents):
-        if each == Path("/tmp"):
-            break
-        each.chmod(0o755) if each.exists() else each.mkdir()
+def runs_file() -> Path:
+    """The file outside of all folders to which each job appends its name; pytest's own folder
+    becomes private whenever another session begins."""
+    folder = Path(tempfile.mkdtemp(prefix="jobauto-ran-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     folder.chmod(0o777)
     return folder / "runs"
 
@@ -52,7 +52,7 @@ def end(process: subprocess.Popen[str], code: int = 0) -> str:
 
 @pytest.mark.parametrize("place", WHERE, indirect=True)
 def test_folders_are_run_and_given_back(place: Place) -> None:
-    root, runs = setup(place), runs_file(place)
+    root, runs = setup(place), runs_file()
     inboxes.put(root, "a", runs)
     inboxes.put(root, "b", runs, more="cat ../a/result\necho 'it broke' >&2\nexit 3\n")
     (root / "inbox/b/qsub.dependency.job").write_text("a\n")
@@ -81,7 +81,7 @@ def test_folders_are_run_and_given_back(place: Place) -> None:
 
 @pytest.mark.parametrize("place", ["local", "mirror"], indirect=True)
 def test_names_are_never_run_by_a_shell(place: Place) -> None:
-    root, runs = setup(place), runs_file(place)
+    root, runs = setup(place), runs_file()
     names = ["a b", "a'b", "$(touch x)", "a;b", "#a", "*", "ä"]
     for name in names:
         folder = root / "inbox" / name
@@ -96,7 +96,7 @@ def test_names_are_never_run_by_a_shell(place: Place) -> None:
 
 @pytest.mark.parametrize("place", ["mirror"], indirect=True)
 def test_what_is_kept_on_the_remote_is_out_of_the_way(place: Place) -> None:
-    root, runs = setup(place), runs_file(place)
+    root, runs = setup(place), runs_file()
     for _ in range(2):
         inboxes.put(root, "a", runs)
         end(inboxes.start(place, root, "--once", "--keep-remote"))
@@ -109,7 +109,7 @@ def test_what_is_kept_on_the_remote_is_out_of_the_way(place: Place) -> None:
 
 @pytest.mark.parametrize("place", ["mirror"], indirect=True)
 def test_links_that_are_not_brought_stay_there(place: Place) -> None:
-    root, runs = setup(place), runs_file(place)
+    root, runs = setup(place), runs_file()
     inboxes.put(root, "a", runs, more="ln -s /etc/passwd out\n")
     out = end(inboxes.start(place, root, "--once"))
     assert "a: has symbolic links" in out
@@ -121,7 +121,7 @@ def test_links_that_are_not_brought_stay_there(place: Place) -> None:
 
 @pytest.mark.parametrize("place", ["local"], indirect=True)
 def test_a_slow_copy_is_not_taken_early(place: Place) -> None:
-    root, runs = setup(place), runs_file(place)
+    root, runs = setup(place), runs_file()
     process = inboxes.start(place, root)
     (place.tmp / "x/inbox").mkdir(parents=True)
     inboxes.put(place.tmp / "x", "a", runs, more="ls >seen\n")
@@ -155,7 +155,7 @@ def kills(where: Place, root: Path, number: int, dice: random.Random) -> int:
 
 @pytest.mark.parametrize("place", ["local", "mirror"], indirect=True)
 def test_thirty_folders_and_six_kills(place: Place) -> None:
-    root, runs = setup(place), runs_file(place)
+    root, runs = setup(place), runs_file()
     names = [f"n{number:02}" for number in range(30)]
 
     def arrive() -> None:
@@ -178,7 +178,7 @@ def test_thirty_folders_and_six_kills(place: Place) -> None:
 
 @pytest.mark.parametrize("place", ["local"], indirect=True)
 def test_verbs_know_an_inbox(place: Place) -> None:
-    root, runs = setup(place), runs_file(place)
+    root, runs = setup(place), runs_file()
     inboxes.put(root, "a", runs, seconds=60)
     process = inboxes.start(place, root)
     wait_for(lambda: bool(ran(runs)))
