@@ -260,11 +260,10 @@ class Monitor:
     def fetch(self) -> None:
         """Bring home markers and results of the jobs that ended."""
         if self.inbox:
-            self._to_fetch.clear()
             self.inbox.bring_home()
         elif self._to_fetch:
             self.host.pull(self.run.rdir, self.run.folder, self.results, sorted(self._to_fetch))
-            self._to_fetch.clear()
+        self._to_fetch.clear()
 
     def fetch_all(self) -> None:
         """Bring home everything that is asked for, at the end of the run."""

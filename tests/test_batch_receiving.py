@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from places import cannot
 from trees import job, make
 
-from jobauto.batches import outputs, receiving
+from jobauto.batches import receiving
 from jobauto.batches.contents import of_run
 from jobauto.batches.outputs import Damaged
 from jobauto.batches.packing import pack
@@ -29,6 +29,7 @@ from jobauto.batches.running import place_common
 from jobauto.batches.unpacking import unpack
 from jobauto.errors import CouldNotAsk, NoConnection
 from jobauto.host import LocalHost, Runner
+from jobauto.ledger.files import sha256 as checksum
 from jobauto.remote.packing import MEMBER, ListFiles, Pack, RemoveRun
 from jobauto.remote.placing import PlaceFiles
 from jobauto.run import Run
@@ -725,7 +726,7 @@ def test_what_can_be_linked_only_in_part_is_copied(tmp_path: Path) -> None:
     program.chmod(0o755)
     path = f"{program.parent}:{os.environ['PATH']}"
     host = LocalHost(Runner({**os.environ, "PATH": path}), mirrored=True)
-    sums = {f: outputs.sha256(folder / "store" / f) for f in ("1/one", "2/two")}
+    sums = {f: checksum(folder / "store" / f) for f in ("1/one", "2/two")}
     sets = [(tuple(sums), ["a"])]
     ask = PlaceFiles(str(folder / "run"), str(folder / "store"), sums, sets, links=set(sums))
     assert host.ask(ask) == []
@@ -752,7 +753,7 @@ def test_odd_names_of_common_files(tmp_path: Path) -> None:
     names = ["-n", "a b", "'", "$(id)", "*", "\\n", "é", "#"]
     files = {f"{n}/{name}": name for n, name in enumerate(names)}
     make(tmp_path / "store", files)
-    sums = {file: outputs.sha256(tmp_path / "store" / file) for file in files}
+    sums = {file: checksum(tmp_path / "store" / file) for file in files}
     for name in names:
         (tmp_path / "run" / name).mkdir(parents=True)
     sets = [(tuple(files), names)]

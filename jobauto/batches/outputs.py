@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gzip
-import hashlib
 import os
 import shutil
 import tarfile
@@ -57,14 +56,6 @@ class _Head(tarfile.TarInfo):
         if self.type in _LONG_HEADS and self.size > _HEADERS:
             raise Damaged("the archive holds the head of a file that is too long")
         return super()._proc_member(tar)  # type: ignore[misc,no-any-return]
-
-
-def sha256(file: Path) -> str:
-    """The checksum of a file; empty if there is none."""
-    if not file.is_file():
-        return ""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def unpack(archive: Path, place: Path, files: Mapping[str, int]) -> None:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from jobauto import run
 from jobauto.batches.contents import Contents, first_problem
 from jobauto.errors import UserError
-from jobauto.ledger.files import flush_folder
+from jobauto.ledger.files import flush_folder, sha256
 from jobauto.quoting import shown
 from jobauto.remote.packing import MEMBER
 
@@ -99,10 +99,8 @@ def _check_name(path: str, where: Path) -> None:
 
 
 def _key(file: Path) -> str:
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
     state = os.stat(file)
-    return digest + ("x" if state.st_mode & 0o100 else "r" if state.st_size >= LARGE else "")
+    return sha256(file) + ("x" if state.st_mode & 0o100 else "r" if state.st_size >= LARGE else "")
 
 
 def _write(target: Path, contents: Contents, found: dict[str, Path]) -> None:

@@ -155,11 +155,11 @@ def _bring(
 
 
 def _fetch(run: Run, host: Host, packed: Packed, archive: Path) -> None:
-    if outputs.sha256(archive) == packed.sha256:
+    if files.sha256(archive) == packed.sha256:
         return
     check_room(archive.parent, packed.size)
     host.fetch(f"{run.rdir}/{ARCHIVE}", archive)
-    if outputs.sha256(archive) != packed.sha256:
+    if files.sha256(archive) != packed.sha256:
         archive.unlink(missing_ok=True)
         raise outputs.Damaged("the archive of the outputs did not arrive as it was sent")
 

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from jobauto import quoting
-from jobauto.errors import CouldNotAsk
-from jobauto.remote.framing import CLAIMS, Answer, Frame, sections
+from jobauto.remote.framing import CLAIMS, Answer, Frame, closed
 
 # What is moved away at first is gone at once, however long it takes to remove it. A shell that
 # comes late finds no folder, as one of the same name is sent only when all of this is over.
@@ -75,13 +74,11 @@ class Clear:
 
     def read(self, answer: Answer) -> Cleared:
         names = [one.folder for one in self.gone]
-        kept, stay, whole = set(), set(), False
-        for section in sections(self.frame.body(answer, self.folder)):
-            whole = whole or section.tag == "cleared"
+        kept, stay = set(), set()
+        lines = self.frame.body(answer, self.folder)
+        for section in closed(lines, "cleared", "which folders are gone"):
             if section.tag == "kept":
                 kept.add(section.which(names))
             elif section.tag == "stays":
                 stay.add(section.which(names))
-        if not whole:
-            raise CouldNotAsk("the answer does not say which folders are gone")
         return Cleared(frozenset(kept), frozenset(stay))

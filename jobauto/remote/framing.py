@@ -150,6 +150,17 @@ class Section:
         return "".join(line + "\n" for line in self.err)
 
 
+def closed(lines: list[str], tag: str, missing: str) -> Iterator[Section]:
+    """The sections of an answer in which there must be `@tag`; CouldNotAsk that the answer does not
+    say what is `missing`, if there is not."""
+    whole = False
+    for section in sections(lines):
+        whole = whole or section.tag == tag
+        yield section
+    if not whole:
+        raise CouldNotAsk(f"the answer does not say {missing}")
+
+
 def sections(lines: list[str]) -> Iterator[Section]:
     """Group the lines of an answer: `@tag words` begins a section, `o e r` lines belong to it."""
     current: Section | None = None

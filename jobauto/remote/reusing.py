@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from jobauto import quoting
 from jobauto.errors import CouldNotAsk
-from jobauto.remote.framing import Answer, Frame, sections
+from jobauto.remote.framing import Answer, Frame, closed
 
 _SUM = re.compile(r"[0-9a-f]{64}")
 
@@ -44,15 +44,13 @@ class SumOutputs:
         return self.frame.script(self.folder, "\n".join([*lines, "echo @summed"]))
 
     def read(self, answer: Answer) -> dict[str, str]:
-        found, whole = dict[str, str](), False
-        for section in sections(self.frame.body(answer, self.folder)):
+        found: dict[str, str] = {}
+        lines = self.frame.body(answer, self.folder)
+        for section in closed(lines, "summed", "whether all outputs were read"):
             if section.tag == "sum" and len(section.words) == 2:
                 if not _SUM.fullmatch(section.words[1]):
                     raise CouldNotAsk("the answer has no checksum where one should be")
                 found[section.which(self.files)] = section.words[1]
-            whole = whole or section.tag == "summed"
-        if not whole:
-            raise CouldNotAsk("the answer does not say whether all outputs were read")
         return found
 
 
@@ -95,11 +93,9 @@ class TakeOver:
 
     def read(self, answer: Answer) -> list[bool]:
         numbers = [str(n) for n in range(len(self.jobs))]
-        found, whole = set[str](), False
-        for section in sections(self.frame.body(answer, self.folder)):
+        found: set[str] = set()
+        lines = self.frame.body(answer, self.folder)
+        for section in closed(lines, "over", "whether all outputs were taken over"):
             if section.tag == "taken":
                 found.add(section.which(numbers))
-            whole = whole or section.tag == "over"
-        if not whole:
-            raise CouldNotAsk("the answer does not say whether all outputs were taken over")
         return [number in found for number in numbers]

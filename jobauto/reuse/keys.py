@@ -18,6 +18,7 @@ import networkx as nx
 
 from jobauto.errors import UserError
 from jobauto.graph import Graph
+from jobauto.ledger.files import sha256
 from jobauto.model import Job
 from jobauto.quoting import shown
 
@@ -70,7 +71,7 @@ def keys(root: Path, graph: Graph, text: Text) -> Keys:
         files, wrong = _matched(root, graph, job, patterns)
         problems += wrong
         parts = {SCRIPT: text_hash(text(job))}
-        parts |= {_seen(job, file): _file_hash(root / file) for file in sorted(files)}
+        parts |= {_seen(job, file): sha256(root / file) for file in sorted(files)}
         for maker in graph.edges.predecessors(name):
             parts[_seen(job, maker)] = found[maker].word
         found[name] = Key.of(parts)
@@ -140,12 +141,8 @@ def edited(root: Path, graph: Graph, job: Job, key: Key) -> list[str]:
     """What is not as in the key any more: input files below `root`, and which jobs it needs."""
     makers = {_seen(job, maker) for maker in graph.edges.predecessors(job.name)}
     files = key.parts.keys() - makers - {SCRIPT}
-    changed = {file for file in files if _now(root / job.folder / file) != key.parts[file]}
+    changed = {file for file in files if sha256(root / job.folder / file) != key.parts[file]}
     return sorted(changed | makers - key.parts.keys())
-
-
-def _now(path: Path) -> str:
-    return _file_hash(path) if path.is_file() else ""
 
 
 def _below(root: Path, folder: str, pattern: str) -> Iterator[str]:
@@ -172,8 +169,3 @@ def text_hash(script: str) -> str:
 
 def _hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _file_hash(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -49,7 +48,8 @@ class Wanted:
         """Whether all files are here, whole, and of this very key."""
         try:
             said = json.loads(files.read(self._note))
-            return bool(said["key"] == self.todo.key and said["files"] == self._sums())
+            sums = self._sums()
+            return bool(said == {"key": self.todo.key, "files": sums} and all(sums.values()))
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
@@ -64,12 +64,7 @@ class Wanted:
         files.replace(self._note, json.dumps(data) + "\n")
 
     def _sums(self) -> dict[str, str]:
-        return {name: _sum(self.folder / name) for name in self.names}
-
-
-def _sum(file: Path) -> str:
-    with open(file, "rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+        return {name: files.sha256(self.folder / name) for name in self.names}
 
 
 def keep(response: httpx.Response, one: Download, target: Path, answer: Any) -> None:
@@ -91,7 +86,7 @@ def keep(response: httpx.Response, one: Download, target: Path, answer: Any) -> 
         file.flush()
         os.fsync(file.fileno())
     wrong = _short(response, length) or whole.fault(part, one.type)
-    if not wrong and expected and _sum(part) != expected:
+    if not wrong and expected and files.sha256(part) != expected:
         wrong = "it has another sha256 than the service says"
     if wrong:
         part.unlink()
