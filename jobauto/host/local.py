@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from jobauto.host import transfer
 from jobauto.host.process import Runner
+from jobauto.host.session import Session
 from jobauto.remote.framing import Request
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ class LocalHost:
     def __init__(self, runner: Runner, mirrored: bool) -> None:
         self.runner = runner
         self.mirrored = mirrored
+        self._shell = Session(runner, ["sh", "-s"])
 
     def open(self) -> None:
         return None
@@ -34,11 +36,10 @@ class LocalHost:
         return None
 
     def close(self) -> None:
-        return None
+        self._shell.close()
 
     def ask(self, request: Request[T]) -> T:
-        answer = self.runner.run(["sh", "-s"], request.script(), request.timeout)
-        return request.read(answer)
+        return self._shell.read(request, self._shell.ask(request.script(), request.timeout))
 
     def check_tools(self) -> None:
         transfer.check_tools()

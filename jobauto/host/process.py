@@ -1,12 +1,14 @@
-"""Running one process to its end, or to a person's wish to stop. No other module starts any."""
+"""Running one process to its end, or to a person's wish to stop; starting one that stays."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import sh
 
@@ -71,6 +73,47 @@ class Runner:
             raise CouldNotAsk(f"{argv[0]}: no answer within {timeout:.0f} s")
         return Answer(process.exit_code, _text(process.stdout), _text(process.stderr))
 
+    def start(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a program that stays, with pipes to it that do not block. UserError if there is
+        no such program, Interrupted."""
+        if self.stopped:
+            raise Interrupted()
+        self._count(argv[0])
+        try:
+            process = subprocess.Popen(
+                argv,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                env=self.environment,
+            )
+        except FileNotFoundError:
+            raise _missing(argv[0]) from None
+        for stream in (process.stdin, process.stdout, process.stderr):
+            assert stream
+            os.set_blocking(stream.fileno(), False)
+        return process
+
+    @contextmanager
+    def ended_by_stop(self, pid: int) -> Iterator[None]:
+        """Meanwhile `stop` ends this process."""
+        self._pid = pid
+        try:
+            if self.stopped:  # the signal came before _pid was known
+                _end(pid)
+            yield
+        finally:
+            self._pid = None
+
+    def end(self, process: subprocess.Popen[bytes]) -> int:
+        """End a process from `start`, and what it started; its exit status."""
+        with process:  # closes the pipes, and waits
+            if process.poll() is None:
+                _end(process.pid)
+        return process.returncode
+
     def talk(self, argv: Sequence[str]) -> int:
         """Run a program that may ask the person at this terminal; its exit status."""
         try:
@@ -81,11 +124,14 @@ class Runner:
 
     def _program(self, name: str) -> sh.Command:
         """A program that is going to be called, and is counted; UserError if there is none."""
-        self.calls[name] = self.calls.get(name, 0) + 1
+        self._count(name)
         try:
             return sh.Command(name)
         except sh.CommandNotFound:
-            raise UserError(f"{name} is not installed here", hint=f"install {name}") from None
+            raise _missing(name) from None
+
+    def _count(self, name: str) -> None:
+        self.calls[name] = self.calls.get(name, 0) + 1
 
     def _wait(self, process: sh.RunningCommand, timeout: float) -> bool:
         """Wait for the end; True if it had to be brought about because time was over."""
@@ -98,15 +144,16 @@ class Runner:
         timer = threading.Timer(timeout, too_late)
         timer.daemon = True
         timer.start()
-        self._pid = process.pid
         try:
-            if self.stopped:  # the signal came before _pid was known
-                _end(process.pid)
-            process.wait()
+            with self.ended_by_stop(process.pid):
+                process.wait()
         finally:
-            self._pid = None
             timer.cancel()
         return late.is_set()
+
+
+def _missing(program: str) -> UserError:
+    return UserError(f"{program} is not installed here", hint=f"install {program}")
 
 
 def _text(data: bytes) -> str:

@@ -1,8 +1,8 @@
 """Another machine, by the system's ssh and the person's own ~/.ssh/config.
 
-One master connection is opened for the whole run; commands and rsync go through its socket. They
-are told to make no connection of their own (`ProxyCommand=false`): when the socket is dead they
-fail at once, instead of logging in again each time behind the person's back.
+One master connection is opened for the whole run; a shell that stays and rsync go through its
+socket. They are told to make no connection of their own (`ProxyCommand=false`): when the socket is
+dead they fail at once, instead of logging in again each time behind the person's back.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TypeVar
 from jobauto.errors import NeedsLogin, NoConnection
 from jobauto.host import transfer
 from jobauto.host.process import Runner
+from jobauto.host.session import Session
 from jobauto.quoting import shown
 from jobauto.remote.framing import Answer, Request
 
@@ -43,17 +44,19 @@ class SshHost:
         self.name = destination
         self.socket = socket
         self.runner = runner
+        argv = ["ssh", "-S", str(socket), *_NO_OWN_LOGIN, "--", destination, "sh -s"]
+        self._shell = Session(runner, argv)
 
     def open(self) -> None:
         if self.connected():
             return
         self._make_room()
-        answer = self._ssh([*self._master(), "-oBatchMode=yes"], LOGIN_TIMEOUT, [])
+        answer = self._ssh([*self._master(), "-oBatchMode=yes"], LOGIN_TIMEOUT)
         if answer.exit_code != 0:
             raise explain(self.name, answer.err)
 
     def connected(self) -> bool:
-        return self.socket.exists() and self._ssh(["-O", "check"], 10.0, []).exit_code == 0
+        return self.socket.exists() and self._ssh(["-O", "check"], 10.0).exit_code == 0
 
     def login(self) -> None:
         if self.connected():
@@ -75,20 +78,19 @@ class SshHost:
         self.socket.unlink(missing_ok=True)
 
     def close(self) -> None:
+        self._shell.close()
         if self.socket.exists():
-            self._ssh(["-O", "exit"], 10.0, [])
+            self._ssh(["-O", "exit"], 10.0)
 
-    def _ssh(
-        self, options: Sequence[str], timeout: float, command: Sequence[str], text: str = ""
-    ) -> Answer:
-        argv = ["ssh", "-S", str(self.socket), *options, "--", self.name, *command]
-        return self.runner.run(argv, text, timeout)
+    def _ssh(self, options: Sequence[str], timeout: float) -> Answer:
+        argv = ["ssh", "-S", str(self.socket), *options, "--", self.name]
+        return self.runner.run(argv, timeout=timeout)
 
     def ask(self, request: Request[T]) -> T:
-        answer = self._ssh(_NO_OWN_LOGIN, request.timeout, ["sh -s"], request.script())
+        answer = self._shell.ask(request.script(), request.timeout)
         if answer.exit_code == SSH_FAILED and not self.connected():
             raise NoConnection(f"the connection to {self.name} is gone", hint=_last(answer.err))
-        return request.read(answer)
+        return self._shell.read(request, answer)
 
     def check_tools(self) -> None:
         transfer.check_tools()

@@ -51,8 +51,9 @@ still_at_work() { # still_at_work PID START: is it there, and no later process w
 )
 
 _SUBMIT_FUNCTIONS = r"""
-look $$ 2>/dev/null
-me="$$ $here $start"
+me=$(exec sh -c 'echo $PPID') # of this subshell: $$ is the shell that stays
+look $me 2>/dev/null
+me="$me $here $start"
 attempt() { # attempt TOKEN FOLDER SCRIPT MARKER [OPTION...]
   claim="$root/$claims/$1"
   if [ $refused -lt $allowed ] && mkdir "$claim" 2>/dev/null; then
