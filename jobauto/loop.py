@@ -99,36 +99,39 @@ def loop(
     once: bool = False,
     give_up: float | None = None,
 ) -> int:
-    """Tick until the run is over; the exit code.
+    """Tick until the run is over; the exit code. Between ticks time passes on the remote, where
+    news ends it early, or here if there is nothing to wait for.
 
     With `once`, end after one tick, or as soon as absences that it began to count are proven.
     With `give_up`, end when nobody could be asked for so many seconds.
     """
     link = Link()
     well = monitor.clock.elapsed()
+    patience = 0.0
     while True:
-        begun = monitor.clock.elapsed()
         try:
             if link.lost:
                 monitor.host.open()
                 link.lost = False
-            monitor.tick()
+            monitor.tick(patience)
             link.works()
             well = monitor.clock.elapsed()
             if monitor.over():
                 monitor.fetch_all()
                 _show(show, monitor, link)
                 return _exit_code(monitor)
-            wait = monitor.obeying.interval - (monitor.clock.elapsed() - begun)
+            wait = monitor.looking.rest(monitor.obeying.interval)
         except (RemoteError, OSError) as error:  # OSError: a full disk here, for one
             wait = link.failed(error, monitor.clock.now())
         _show(show, monitor, link)
-        if once and not monitor.missing.absences:
+        if once and not monitor.looking.missing.absences:
             return GAVE_UP if link.what else SOME_FAILED if _bad(monitor) else DONE
         if link.what and give_up is not None and monitor.clock.elapsed() - well >= give_up:
             log.error("giving up: %s since %s: %s", link.what, link.since, link.why)
             return GAVE_UP
-        _wait(monitor, link, wait, pause)
+        patience = wait if monitor.looking.may_wait() and not link.what else 0.0
+        if not patience:
+            _wait(monitor, link, wait, pause)
 
 
 def what_is_wrong(monitor: Monitor, link: Link) -> list[Condition]:

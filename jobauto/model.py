@@ -195,7 +195,8 @@ class Seen:
     """One trustworthy look at the remote: the queue first, the files after it.
 
     `there` and `missing` divide the files that were asked for. `tokens_known` tells whether
-    the absence of a token from the queue proves anything in this look.
+    the absence of a token from the queue proves anything in this look. `early`: only the files
+    were looked at, and the queue is as it was.
     """
 
     queue: Mapping[str, InQueue] = field(default_factory=dict)
@@ -205,6 +206,7 @@ class Seen:
     claims: Mapping[str, Claim] = field(default_factory=dict)
     endings: Mapping[str, Ending] = field(default_factory=dict)
     text: str = ""
+    early: bool = False
 
     def names(self, jobid: str, token: str) -> bool:
         """Whether the queue names this submission: a JOBID may be given again to another job."""

@@ -1,8 +1,9 @@
 """The monitor: one tick is a list of named steps.
 
-notice    what a person put into an inbox, changed in the run folder, and ordered
 begin     once: send what was never sent, find out what is done already
-observe   one remote command: the queue, the awaited files, what doubt needs
+look      one remote command: the queue, the awaited files, what doubt needs; or, as soon as an
+          awaited file appears, the files alone
+notice    what a person put into an inbox, changed in the run folder, and ordered
 decide    judge every job in flight; what became ready goes to the end of quelist
 share     with --task: what others have done, and what we did
 reuse     jobs that may start take over the results of earlier ones with the same key
@@ -28,11 +29,11 @@ from jobauto.judge import Judge, Patience, Verdict
 from jobauto.ledger import AUTO, Entry, Ledger, files
 from jobauto.ledger.quelist import Word
 from jobauto.limits import Limits
+from jobauto.looking import Looking
 from jobauto.missing import Missing
 from jobauto.model import Seen, State
 from jobauto.noticing import Noticing
 from jobauto.obeying import Obeying
-from jobauto.remote.observation import Observe
 from jobauto.remote.probe import FindMarkers
 from jobauto.resources import Resources
 from jobauto.run import Run
@@ -59,8 +60,6 @@ class Monitor:
     results: list[str] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
     interval: float = 10.0  # seconds from one look to the next
-    seen: Seen = field(default_factory=Seen)  # the last look
-    missing: Missing = field(default_factory=Missing)
     strange: Strange = field(default_factory=Strange)
     guard: Callable[[], None] = lambda: None  # raises if the run is not ours any more
     sent: Callable[[], None] = lambda: None  # what else the remote needs once it has the tree
@@ -69,34 +68,43 @@ class Monitor:
     gone: dict[str, Word] = field(default_factory=dict)  # of an inbox: the last that failed
     ticks: int = 0
     begun: bool = False
-    _gap: bool = True  # the last look failed, or there was none
     _to_fetch: set[str] = field(default_factory=set)  # folders
     _moved: float = field(init=False)  # when a job ended last, as far as this process knows
+    looking: Looking = field(init=False)
     submitting: Submitting = field(init=False)
     obeying: Obeying = field(init=False)
 
     def __post_init__(self) -> None:
         self._moved = self.clock.elapsed()
-        parts = (self.run, self.graph, self.ledger, self.host, self.dialect, self.limits)
-        self.submitting = Submitting(*parts, self.noticing, self.asking, self.clock)
-        self.obeying = Obeying(*parts, self.noticing, self.clock, self.interval)
+        parts = (self.run, self.graph, self.ledger, self.host, self.dialect)
+        self.looking = Looking(*parts, Missing(), self.clock)
+        more = (self.limits, self.noticing)
+        self.submitting = Submitting(*parts, *more, self.asking, self.clock)
+        self.obeying = Obeying(*parts, *more, self.clock, self.interval)
 
-    def tick(self) -> None:
-        """One round. RemoteError: nothing was learned this time, and nothing changed."""
+    def tick(self, patience: float = 0.0) -> None:
+        """One round, which may wait `patience` seconds for news from the remote.
+
+        RemoteError: nothing was learned this time, and nothing changed.
+        """
         self.ticks += 1
         self.guard()
+        if not self.begun:
+            self.notice()
+            self.begin()
+        seen = self.looking.look(patience)
         self.notice()
         if not self.begun:
             self.begin()
-        self.seen = self.observe()
-        self.decide(self.seen)
+        self.decide(seen)
         self.share()
         self.reuse()
         self.obeying.end_killed()
-        self.record()
-        if self.submitting.submit(self.seen, self.guard):
+        self.record(seen)
+        if self.submitting.submit(seen, self.guard):
             self.ledger.save(self.clock.date())  # qstat has not changed
-        self.fetch()
+        if not seen.early:
+            self.fetch()
 
     def notice(self) -> None:
         """Take over what a person changed in the run folder, or put into an inbox; obey orders."""
@@ -104,7 +112,7 @@ class Monitor:
             self.inbox.take()
         for path, order in orders.waiting(self.run.private):
             try:
-                self.obeying.obey(order, self.seen)
+                self.obeying.obey(order, self.looking.seen)
             except (UserError, ValueError, KeyError) as error:  # not written by a verb of ours
                 log.error("%s: cannot be obeyed: %s", path, quoting.shown(str(error)))
             self.ledger.save(self.clock.date())
@@ -161,36 +169,19 @@ class Monitor:
                 self.ledger.enqueue(self.graph.jobs[name], word)
         self.ledger.unlisted.clear()
 
-    def observe(self) -> Seen:
-        """Ask everything that this tick needs to know in one remote command."""
-        flying = self.ledger.in_flight()
-        watched = self.graph.watched() | {e.job.marker for e in flying}
-        # somebody wants a job again that is unsure: the last chance to find it in the queue
-        wanted = any(e.state is State.READY for e in self.ledger.unsure())
-        verify, self._gap = (self._gap and bool(flying)) or wanted, True
-        seen = self.host.ask(
-            Observe(
-                self.dialect,
-                self.run.rdir,
-                jobids=[e.jobid for e in flying if e.jobid] + list(self.ledger.lingering),
-                files=sorted(watched),
-                doubtful=[e.attempt for e in flying if not e.jobid and e.attempt],
-                suspects=self.missing.suspects(flying),
-                verify=verify,
-            )
-        )
-        self._gap = False
-        return self.missing.learn(seen)
-
     def decide(self, seen: Seen) -> None:
         """Judge what is in flight, and queue what became ready."""
         flying = self.ledger.in_flight()
+        ours = {e.job.marker for e in flying}
+        if seen.early:  # the files alone say only who finished
+            flying = [e for e in flying if e.jobid and e.job.marker in seen.there]
         judge = Judge(self.dialect, self.patience, self.clock.elapsed())
+        missing = self.looking.missing
         now_accepted = []
         for entry in flying:
             name = entry.job.name
-            verdict = judge.verdict(entry, seen, self.missing.absences.get(name))
-            self.missing.set(entry, verdict.absence)
+            verdict = judge.verdict(entry, seen, missing.absences.get(name))
+            missing.set(entry, verdict.absence)
             self.strange.tell(entry, seen)
             if verdict.what == "accepted":
                 now_accepted.append((name, verdict.detail))
@@ -198,13 +189,14 @@ class Monitor:
                 self._settle(entry, verdict, seen)
             elif entry.attempt and not entry.jobid and entry.attempt.token not in seen.claims:
                 self.submitting.unclaimed.add(name)
-        now_accepted += self._found_late(seen)
-        self.ledger.accept(now_accepted, self.clock.date())
-        self.ledger.note_running(seen)
-        for jobid, attempt in list(self.ledger.lingering.items()):
-            if not seen.names(jobid, attempt.token):
-                self.ledger.left(jobid)
-        for file in sorted(seen.there - {e.job.marker for e in flying}):
+        if not seen.early:
+            now_accepted += self._found_late(seen)
+            self.ledger.accept(now_accepted, self.clock.date())
+            self.ledger.note_running(seen)
+            for jobid, attempt in list(self.ledger.lingering.items()):
+                if not seen.names(jobid, attempt.token):
+                    self.ledger.left(jobid)
+        for file in sorted(seen.there - ours):
             self.queue(self.graph.arrived(file))
         for file in seen.missing:
             self.graph.departed(file)
@@ -224,7 +216,8 @@ class Monitor:
         name, date = entry.job.name, self.clock.date()
         assert entry.attempt
         self.submitting.unclaimed.discard(name)
-        left = verdict.what == "finished" and not seen.names(entry.jobid, entry.attempt.token)
+        left = verdict.what == "finished" and not seen.early
+        left = left and not seen.names(entry.jobid, entry.attempt.token)
         what, detail = self.obeying.verdict(name, verdict.what, verdict.detail)
         self.ledger.settle(name, what, date, detail, left)
         if verdict.what == "putback":
@@ -273,11 +266,13 @@ class Monitor:
             self.submitting.admitting.release()
         self.ended()
 
-    def record(self) -> None:
+    def record(self, seen: Seen) -> None:
         """Write quelist, qsub.now and qstat."""
         date = self.clock.date()
         self.ledger.save(date)
-        text = f"# {date} {self.dialect.name} on {self.host.name}\n{self.seen.text}"
+        if seen.early:
+            return
+        text = f"# {date} {self.dialect.name} on {self.host.name}\n{seen.text}"
         files.replace(self.run.folder / "qstat", text, durable=False)
 
     def over(self) -> bool:
@@ -288,12 +283,12 @@ class Monitor:
             return False
         if self.inbox and self.inbox.waits():
             return False
-        awaited = self.graph.watched()
-        if not awaited <= self.seen.there | self.seen.missing:
+        awaited, seen = self.graph.watched(), self.looking.seen
+        if not awaited <= seen.there | seen.missing:
             return False
         # what a job wrote at its end may become visible as late as its marker may
         calm = self.clock.elapsed() - self._moved >= self.patience.marker
-        return calm or not self.dialect.elsewhere or not awaited & self.seen.missing
+        return calm or not self.dialect.elsewhere or not awaited & seen.missing
 
     def states(self) -> dict[str, State]:
         """The state of every job that quelist knows; see actions.status for all others."""

@@ -84,9 +84,11 @@ class Shell:
         self.out: list[str] = []
         self.functions: dict[str, str] = {}
         self.limited = False
+        self.pauses: list[float] = []
         self.refused = self.allowed = 0
         self.outlives_connection = "\ntrap '' HUP PIPE" in script
         self.doing = ""  # the token of the attempt that it is in the middle of
+        self.over = False
         self.steps = self._run()
 
     @property
@@ -104,7 +106,7 @@ class Shell:
             step = getattr(self, f"_{verb}", None)
             if step:
                 yield from step(line) or ()
-                if verb == "exit":
+                if verb == "exit" or self.over:
                     return
             elif not self._assign(line):
                 raise AssertionError(f"the fake shell does not know this line: {line}")
@@ -132,7 +134,9 @@ class Shell:
     def _assign(self, line: str) -> bool:
         if line.startswith("limit="):
             self.limited = "timeout 60" in line
-        return line.startswith(("root=", "claim=", "me=", "limit=", "trap "))
+        if line.startswith("pauses="):
+            self.pauses = [float(pause) for pause in words(line)[0].partition("=")[2].split()]
+        return line.startswith(("root=", "claim=", "me=", "limit=", "trap ", "pauses="))
 
     def _exit(self, line: str) -> None:
         pass
@@ -155,6 +159,26 @@ class Shell:
         _, number, path = words(line)
         if self.cluster.exists(posixpath.normpath(path)):
             self.out.append(f"@t {number}")
+
+    def _look_at_files(self, line: str) -> Steps[None]:
+        for test in self.functions[line].split("\n"):
+            if test.startswith("t "):
+                yield 0.0
+                self._t(test)
+
+    def _await(self, line: str) -> Steps[None]:
+        text = self.functions["await"]
+        assert text.index("sleep") < text.index("[ -e ") < text.index("early"), text
+        for pause in self.pauses:
+            yield pause
+            for word in words(line)[1:]:
+                there = self.cluster.exists(posixpath.normpath(word[1:]))
+                if there == (word[0] == "+"):
+                    self._echo("echo @early")
+                    yield from self._look_at_files("look_at_files")
+                    self._echo(self.functions["early"].split("; ")[2])
+                    self.over = True
+                    return
 
     def _ask(self, line: str) -> Steps[None]:
         _, command = words(line)

@@ -1,137 +1,213 @@
-"""`status --watch`, `log`, `runs` and `completion`."""
+"""Waiting on the remote for news: soon enough for dependents, without asking the scheduler more."""
 
 from __future__ import annotations
 
-import argparse
-import subprocess
+import random
+import statistics
+import threading
 from collections.abc import Callable
-from pathlib import Path
+from itertools import pairwise
 
 import pytest
-from fake import FakeJob
-from rich.console import Console
-from test_monitor import CHAIN, World, folders, world
+from fake import FakeCluster, FakeJob
+from test_monitor import World, folders, world  # noqa: F401
+from test_observation import SLURM, TWO, Remote, every_shell, remote  # noqa: F401
 
-from jobauto import lock, registry
-from jobauto.actions import log
-from jobauto.actions.progress import Progress, progress
-from jobauto.actions.status import status
-from jobauto.cli import looking
-from jobauto.cli.main import main
-from jobauto.errors import DONE, SOME_FAILED, UserError
+from jobauto import orders
+from jobauto.errors import DONE, SOME_FAILED
+from jobauto.loop import loop
+from jobauto.orders import Order
+from jobauto.remote.observation import Observe, Wait
 
-__all__ = ["world"]  # a fixture
-
-DATE = "20261120_231500"
+MARKER = "job/qsub.finished.1"
 
 
-def test_progress_tells_rate_and_end(world: Callable[..., World]) -> None:
-    w = world(folders(4), maxqsub=1)
+def looking(remote: Remote, seconds: float, *there: str, files: tuple[str, ...] = ()) -> Observe:  # noqa: F811
+    wait = Wait(seconds, elsewhere=False, there=frozenset(there))
+    return Observe(SLURM, str(remote.run), ["11"], files=files or (MARKER,), wait=wait)
+
+
+def later(seconds: float, action: Callable[[], object]) -> threading.Timer:
+    timer = threading.Timer(seconds, action)
+    timer.start()
+    return timer
+
+
+@every_shell
+def test_a_file_that_comes_ends_the_wait_and_the_scheduler_is_not_asked(remote: Remote) -> None:  # noqa: F811
+    remote.attempt()
+    timer = later(0.3, (remote.run / MARKER).touch)
+    seen = remote.ask(looking(remote, 60, files=("other", MARKER)))
+    timer.join()
+    assert seen.early
+    assert (seen.there, seen.missing) == ({MARKER}, {"other"})
+    assert (seen.queue, seen.tokens_known, remote.calls("squeue")) == ({}, False, [])
+
+
+@every_shell
+def test_a_file_that_goes_is_news_too(remote: Remote) -> None:  # noqa: F811
+    path = remote.run / "lock file"
+    path.touch()
+    timer = later(0.3, path.unlink)
+    seen = remote.ask(looking(remote, 60, "lock file", files=("lock file",)))
+    timer.join()
+    assert (seen.early, seen.missing) == (True, {"lock file"})
+
+
+@every_shell
+def test_without_news_the_scheduler_is_asked_when_the_time_is_over(remote: Remote) -> None:  # noqa: F811
+    remote.attempt()
+    (remote.run / MARKER).touch()
+    seen = remote.ask(looking(remote, 0.3, MARKER, files=(MARKER, "other")))  # known to be there
+    assert (seen.early, seen.there, seen.queue) == (False, {MARKER}, TWO)
+    assert len(remote.calls("squeue")) == 1
+
+
+@every_shell
+def test_a_look_that_nobody_waits_for_ends(remote: Remote) -> None:  # noqa: F811
+    process = remote.start(looking(remote, 1000))
+    assert process.stdout
+    process.stdout.readline()  # begin
+    process.stdout.close()
+    process.wait(30)
+    assert remote.calls("squeue") == []
+
+
+def test_the_wait_is_as_long_as_it_was_asked_to_be() -> None:
+    for elsewhere in (True, False):
+        for seconds in (0.0, 0.3, 1.0, 10.0, 3600.0):
+            for files in (1, 64, 1000, 100_000):
+                pauses = [float(p) for p in Wait(seconds, elsewhere).pauses(files)]
+                assert sum(pauses) == pytest.approx(seconds, abs=0.05)
+                assert len(pauses) < 150
+
+
+def test_many_files_are_glanced_at_less_often() -> None:
+    assert Wait(10).pauses(64)[0] == "0.500"
+    assert Wait(10).pauses(1000)[0] == "5.000"
+
+
+def test_jobs_of_this_machine_are_glanced_at_sooner() -> None:
+    pauses = [float(p) for p in Wait(10, elsewhere=False).pauses(2)]
+    assert pauses[0] < 0.05
+    assert max(pauses) == 0.5
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When each cluster was asked for its queue."""
+    found: list[float] = []
+    look = FakeCluster.look
+
+    def noted(self: FakeCluster, *args: bool) -> object:
+        found.append(self.clock.time)
+        return look(self, *args)
+
+    monkeypatch.setattr(FakeCluster, "look", noted)
+    return found
+
+
+def reactions(w: World) -> list[float]:
+    """Seconds from each producer's marker to the submission of its dependent."""
+    done = {name: t for t, what, name in w.cluster.history if what == "done"}
+    begun = {name: t for t, what, name in w.cluster.history if what == "submit"}
+    chain = ("qsub.0", "qsub.1", "qsub.2")
+    places = {name.rpartition("/")[0] for name in done}
+    pairs = [(f"{f}/{a}", f"{f}/{b}") for f in places for a, b in pairwise(chain)]
+    return [begun[user] - done[maker] for maker, user in pairs]
+
+
+def test_dependents_follow_soon_with_one_question_to_the_scheduler_an_interval(
+    world: Callable[..., World],  # noqa: F811
+    asked: list[float],
+) -> None:
+    w, dice = world(folders(64), maxqsub=64, interval=10.0), random.Random(1)
+    for name in folders(64):
+        w.cluster.plans[name] = FakeJob(seconds=dice.uniform(2, 20))
+    assert w.finish() == DONE
+    found = sorted(reactions(w))
+    assert len(found) == 128
+    assert statistics.median(found) <= 1.5
+    assert found[-1] <= 3
+    gaps = [b - a for a, b in pairwise(asked)]
+    assert min(gaps) >= 9.99
+
+
+def test_a_tick_takes_two_remote_commands_at_most_and_copies_once_an_interval(
+    world: Callable[..., World],  # noqa: F811
+) -> None:
+    w = world(folders(30), maxqsub=20, interval=10.0)
     monitor = w.monitor()
-    with lock.held(w.run.private, DATE):
-        for _ in range(7):
-            monitor.tick()
-            w.clock.sleep(10)
-        found = progress(status(w.folder), w.clock.now())
-    # one job in ten seconds; the first end was seen sixty seconds ago
-    assert (found.total, found.done, found.left) == (12, 6, 6)
-    assert found.rate == pytest.approx(360)
-    assert found.end == w.clock.date().replace("080110", "080210")
-    assert str(found) == f"6 of 12 jobs, 360 jobs an hour, until {found.end}"
+    assert w.finish(monitor) == DONE
+    assert w.host.asked.count("Observe") == monitor.ticks
+    assert len(w.host.asked) <= 2 * monitor.ticks
+    assert len(w.host.pulled) <= (w.clock.time - w.cluster.history[0][0]) / 10 + 2
 
 
-def test_what_can_never_run_is_not_waited_for(world: Callable[..., World]) -> None:
-    w = world(CHAIN)
-    w.cluster.plans["a/qsub.0"] = FakeJob(succeeds=False)
-    w.finish()
-    assert progress(status(w.folder), w.clock.now()) == Progress(3, 1, 0)
-
-
-def test_watching_without_a_terminal_is_a_line_for_each_change_until_nobody_runs_it(
-    world: Callable[..., World],
-) -> None:
-    w = world(CHAIN)
+def test_an_early_look_proves_no_absence(world: Callable[..., World], asked: list[float]) -> None:  # noqa: F811
+    """One job dies without a word, while the markers of others keep coming."""
+    w = world(folders(20), maxqsub=60, interval=10.0, grace=0.0)
+    w.cluster.plans["m000/qsub.0"] = FakeJob(seconds=1, succeeds=False)
+    for number in range(1, 20):
+        w.cluster.plans[f"m{number:03}/qsub.0"] = FakeJob(seconds=12 + number)
     monitor = w.monitor()
-    console = Console(record=True, width=200, force_terminal=False)
-    guard = lock.held(w.run.private, DATE)
-    guard.__enter__()
+    failed: list[int] = []
 
-    def wait(_seconds: float) -> None:
-        monitor.tick()
-        w.clock.sleep(10)
-        if monitor.over():
-            guard.__exit__(None, None, None)
+    def see(*_: object) -> None:
+        if not failed and w.last_words().get("m000/qsub.0") == "failed":
+            failed.append(len(asked))
 
-    assert looking.watch(w.folder, console, w.clock, wait) == DONE
-    lines = console.export_text().splitlines()
-    assert [line.split(" | ")[1].split(",")[0] for line in lines] == [
-        f"{n} of 3 jobs" for n in (0, 0, 1, 2, 3)
-    ]
-    assert "3 finished" in lines[-1]
+    assert loop(monitor, w.clock.sleep, see) == SOME_FAILED
+    # the first question was before it began, and two in a row did not name it
+    assert failed == [3]
 
 
-def test_watching_on_a_terminal_shows_a_table(world: Callable[..., World]) -> None:
-    w = world(CHAIN)
-    w.cluster.plans["a/qsub.0"] = FakeJob(succeeds=False)
-    w.finish()
-    console = Console(record=True, width=80, force_terminal=True)
-    assert looking.watch(w.folder, console, w.clock) == SOME_FAILED
-    text = console.export_text()
-    assert "1 of 3 jobs" in text
-    assert "blocked" in text
-
-
-def test_the_log_of_a_job_is_all_that_is_written_of_it(world: Callable[..., World]) -> None:
-    w = world({**CHAIN, "aa/qsub.0": "", "aa/qsub.dependency.0": ""})
-    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=15)
-    w.finish()
-    found = log.of_job(status(w.folder), "a/0")
-    whats = [line.split()[1] for line in found[:-1]]
-    assert whats == ["intent", "accepted", "running", "finished"]
-    assert all(" a/qsub.0 1" in line for line in found[:-1])
-    assert found[-1].startswith("quelist: started@")
-    with pytest.raises(UserError, match="no job a/9"):
-        log.of_job(status(w.folder), "a/9")
-
-
-def test_the_log_of_a_run_is_the_end_of_its_monitors(
-    world: Callable[..., World], capsys: pytest.CaptureFixture[str]
+def test_a_job_seen_by_its_marker_alone_is_not_said_to_have_left_the_queue(
+    world: Callable[..., World],  # noqa: F811
 ) -> None:
-    w = world(CHAIN)
-    (w.folder / "jobmon.log").write_text("one\ntwo\x1b[31m\nthree\n")
-    assert main(["log", str(w.folder), "-n", "2"]) == DONE
-    assert capsys.readouterr().out == "two\\x1b[31m\nthree\n"
+    w = world({"a/qsub.0": "", "a/qsub.dependency.0": ""}, interval=10.0)
+    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=12, lingers=15)
+    monitor = w.monitor()
+    looks: list[tuple[bool, int]] = []
+    code = loop(
+        monitor,
+        w.clock.sleep,
+        lambda m, _: looks.append((m.looking.seen.early, len(m.ledger.lingering))),
+    )
+    assert code == DONE
+    assert (True, 1) in looks  # found out early, and still in the queue as far as is known
+    assert "left=yes" not in (w.folder / "qsub.log").read_text()
+    assert " left " in (w.folder / "qsub.log").read_text()
 
 
-def test_runs_are_remembered_until_their_folder_is_gone(
-    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_where_there_is_nothing_to_wait_for_time_passes_here(
+    world: Callable[..., World],  # noqa: F811
 ) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    assert registry.runs() == []
-    w = world(CHAIN)
-    for folder in (w.folder, tmp_path / "gone", w.folder):
-        registry.note(folder)
-    assert registry.runs() == [w.folder]
-    console = Console(record=True, width=200)
-    assert looking.print_runs(argparse.Namespace(ldir=None), console) == DONE
-    assert w.folder.name in console.export_text()
+    w = world({"a/qsub.0": "", "a/qsub.dependency.0": "not lock\n"}, interval=10.0)
+    w.cluster.plans["a/qsub.0"] = FakeJob(refuse="sbatch: error: Job submit limit reached")
+    w.cluster.files.clear()
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        w.clock.sleep(seconds)
+        if len(pauses) > 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        loop(w.monitor(), pause)
+    assert all(9 < seconds <= 10 for seconds in pauses)
 
 
-def test_a_state_folder_that_cannot_be_written_stops_no_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_an_order_given_meanwhile_is_obeyed_before_anything_is_submitted(
+    world: Callable[..., World],  # noqa: F811
 ) -> None:
-    (tmp_path / "state").write_text("a file")
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    registry.note(tmp_path)
-    assert registry.runs() == []
-
-
-@pytest.mark.parametrize("shell", looking.SHELLS)
-def test_completion_is_text_for_the_shell(
-    shell: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    assert main(["completion", shell]) == DONE
-    text = capsys.readouterr().out
-    assert "jobauto" in text
-    if shell == "bash":
-        assert subprocess.run(["bash", "-n"], input=text, text=True).returncode == 0
+    w = world(folders(1), interval=10.0)
+    w.cluster.plans["m000/qsub.0"] = FakeJob(seconds=15)
+    monitor = w.monitor()
+    monitor.tick()
+    w.cluster.at(w.clock.time + 14, lambda: orders.give(w.run.private, Order("stop", (), "me", "")))
+    for _ in range(3):
+        monitor.tick(10.0)
+    assert w.last_words()["m000/qsub.0"] == "finished"
+    assert w.cluster.submitted() == ["m000/qsub.0"]

@@ -96,7 +96,9 @@ class Remote:
         return Observe(SLURM, str(self.run), **asked)
 
     def ask(self, request: Request[T]) -> T:
-        return LocalHost(Runner(), mirrored=False).ask(request)
+        host = LocalHost(Runner(), mirrored=False)
+        with contextlib.closing(host):
+            return host.ask(request)
 
     def answer(self, request: Request[object]) -> Answer:
         """What comes over the line, before it is read."""

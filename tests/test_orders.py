@@ -86,8 +86,8 @@ def test_an_order_obeyed_twice_is_obeyed_once(world: Callable[..., World]) -> No
     w = failed_run(world)
     monitor = w.monitor()
     given = Order("retry", ("a/qsub.0", "b/qsub.7"), "me", DATE)
-    assert monitor.obeying.obey(given, monitor.seen) == ["a/qsub.0"]
-    assert monitor.obeying.obey(given, monitor.seen) == []
+    assert monitor.obeying.obey(given, monitor.looking.seen) == ["a/qsub.0"]
+    assert monitor.obeying.obey(given, monitor.looking.seen) == []
 
 
 def test_an_order_that_cannot_be_read_is_put_aside(world: Callable[..., World]) -> None:

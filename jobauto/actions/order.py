@@ -111,7 +111,7 @@ def _here(run: Run, given: Order, clock: Clock, runner: Runner) -> list[str]:
         try:
             if any(e.job.name in concerned for e in monitor.ledger.in_flight()):
                 let_in(host, runner)
-            done = monitor.obeying.obey(given, monitor.seen)
+            done = monitor.obeying.obey(given, monitor.looking.seen)
         finally:
             host.close()
         monitor.ledger.save(clock.date())

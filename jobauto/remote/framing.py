@@ -99,8 +99,13 @@ class Frame:
             "limit=; command -v timeout >/dev/null && limit='timeout 60'\n"
             f"nofolder() {{ echo 'nofolder {self.nonce}'; exit 0; }}\n"
             f"{_LOOK}{_ASK}\n{enter}\necho 'begin {self.nonce}'\n"
-            f"{body}\necho 'end {self.nonce}'\nexit 0\n}}\n"
+            f"{body}\n{self.end}\nexit 0\n}}\n"
         )
+
+    @property
+    def end(self) -> str:
+        """The command that ends the answer; behind it nothing counts."""
+        return f"echo 'end {self.nonce}'"
 
     def body(self, answer: Answer, folder: str | None = None) -> list[str]:
         """The lines between begin and end."""

@@ -17,6 +17,25 @@ from jobauto.remote.submission import CLAIM_FUNCTIONS, note_claim
 from jobauto.schedulers import Dialect, Unreadable
 
 TAIL_LINES = 20
+# Seconds between two glances at the awaited files: at least so many, more of them where an interval
+# is long or files are many (a glance at one is a question to a file system that others use, too).
+# Where jobs run on the machine itself, the first glances follow sooner, as GLANCES_HERE grow.
+GLANCE, GLANCES, FILES_A_SECOND = 0.5, 100, 200
+GLANCES_HERE = (0.02, 1.3)
+
+# await [+FILE|-FILE]...: wait until a file has come (+) or gone (-). An early answer then ends the
+# script. Nobody reads any more: so does it.
+_AWAIT = r"""
+await() {
+  for pause in $pauses; do
+    sleep $pause 2>/dev/null || sleep 1
+    echo >&5 || exit
+    for file; do
+      case $file in +*) [ -e "${file#+}" ];; *) [ ! -e "${file#-}" ];; esac && early
+    done
+  done
+}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +47,33 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """How long a look may wait for news of its files: `seconds`. It is no news that those in
+    `there` are there. `elsewhere`: as in a Dialect."""
+
+    seconds: float = 0.0
+    elsewhere: bool = True
+    there: frozenset[str] = frozenset()
+
+    def pauses(self, files: int) -> list[str]:
+        """Seconds between two glances at so many files, as words for `sleep`."""
+        usual = max(GLANCE, self.seconds / GLANCES, files / FILES_A_SECOND)
+        now, grows = (usual, 1.0) if self.elsewhere else GLANCES_HERE
+        found, left = [], self.seconds
+        while left > 0.001:
+            found.append(f"{min(now, left):.3f}")
+            left -= now
+            now = min(usual, now * grows)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Observe:
     """Ask for the queue, for `files` (paths in the run), and for what doubt needs.
 
     `doubtful` attempts have no known JOBID: their claims are read, and tokens are looked up.
     `verify` asks for tokens, too: after a gap a JOBID may have been given to another job.
+    If there is news of a file while it waits, the answer is `early`, and of the files alone.
     """
 
     dialect: Dialect
@@ -42,27 +83,44 @@ class Observe:
     doubtful: Sequence[Attempt] = ()
     suspects: Sequence[Suspect] = ()
     verify: bool = False
+    wait: Wait = field(default_factory=Wait)
     frame: Frame = field(default_factory=Frame)
 
     @property
     def timeout(self) -> float:
-        return 120.0
+        return 120.0 + 2.0 * self.wait.seconds  # a sleep that knows no fractions takes longer
 
     def script(self) -> str:
         tokens = self.dialect.tokens() if self.doubtful or self.verify else None
         parts = [
             self.dialect.prelude,
             CLAIM_FUNCTIONS,
+            "look_at_files() {",
+            *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.files)),
+            ":\n}",
+            *self._waiting(),
             "echo @queue",
             _ask(self.dialect.query([quoting.plain(jobid) for jobid in self.jobids])),
             f"echo @tokens\n{_ask(tokens)}" if tokens else "",
             # a network file system shows a new file sooner to whoever reads its folder
             *(f"ls {quoting.path(folder)} >/dev/null 2>&1" for folder in self._folders()),
-            *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.files)),
+            "look_at_files",
             *(f"report {quoting.plain(attempt.token)}" for attempt in self.doubtful),
             *map(self._autopsy, self.suspects),
         ]
         return self.frame.script(self.folder, "\n".join(parts))
+
+    def _waiting(self) -> list[str]:
+        pauses = self.wait.pauses(len(self.files))
+        if not pauses or not self.files:
+            return []
+        files = (f"{'-' if f in self.wait.there else '+'}{quoting.path(f)}" for f in self.files)
+        return [
+            f"pauses='{' '.join(pauses)}'",
+            f"early() {{ echo @early; look_at_files; {self.frame.end}; exit 0; }}",
+            _AWAIT,
+            " ".join(["await", *files]),
+        ]
 
     def _folders(self) -> list[str]:
         return sorted({suspect.attempt.job.folder for suspect in self.suspects})
@@ -83,6 +141,7 @@ class Observe:
         """What was seen. Raises CouldNotAsk if anything about the queue is in doubt."""
         queue: dict[str, InQueue] | None = None
         text = ""
+        early = False
         there: set[str] = set()
         tokens: dict[str, str] = {}
         claims: dict[str, Claim] = {}
@@ -92,6 +151,8 @@ class Observe:
                 queue, text = read_queue(self.dialect, section), section.text
             elif section.tag == "tokens":
                 tokens = read_tokens(self.dialect, section)
+            elif section.tag == "early":
+                early, queue = True, {}
             elif section.tag == "t":
                 there.add(section.which(self.files))
             elif section.tag == "ending":
@@ -106,12 +167,13 @@ class Observe:
             raise CouldNotAsk("the answer holds no queue")
         return Seen(
             queue=with_tokens(queue, tokens),
-            tokens_known=self.dialect.lists_tokens or bool(self.doubtful),
+            tokens_known=not early and (self.dialect.lists_tokens or bool(self.doubtful)),
             there=frozenset(there),
             missing=frozenset(self.files) - there,
             claims=claims,
             endings=endings,
             text=text,
+            early=early,
         )
 
     def _ending(self, section: Section) -> Ending:

@@ -39,7 +39,7 @@ def take(monitor: Monitor, link: Link, holder: Holder | None) -> Snapshot:
     entries = {name: _copied(entry) for name, entry in monitor.ledger.entries.items()}
     states, culprits = all_states(monitor.graph, entries)
     conditions = what_is_wrong(monitor, link)
-    graph, queue = monitor.graph.still(), dict(monitor.seen.queue)
+    graph, queue = monitor.graph.still(), dict(monitor.looking.seen.queue)
     status = Status(monitor.run, graph, entries, states, culprits, queue, holder, conditions)
     limits = {
         "maxqsub": monitor.limits.maxqsub,

@@ -1,0 +1,73 @@
+"""One look at the remote for each tick, and how long it may wait there for news.
+
+The scheduler is asked once an interval. Between that, a look waits on the remote until a file that
+somebody needs appears or goes (`early`), so that a marker is not found out an interval late.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from jobauto.clock import Clock
+from jobauto.graph import Graph
+from jobauto.host import Host
+from jobauto.ledger import Ledger
+from jobauto.missing import Missing
+from jobauto.model import Seen, State
+from jobauto.remote.observation import Observe, Wait
+from jobauto.run import Run
+from jobauto.schedulers import Dialect
+
+
+@dataclass(slots=True)
+class Looking:
+    """Looks. `seen` is the last look, with the queue as the scheduler told it last."""
+
+    run: Run
+    graph: Graph
+    ledger: Ledger
+    host: Host
+    dialect: Dialect
+    missing: Missing
+    clock: Clock
+    seen: Seen = field(default_factory=Seen)
+    _asked: float | None = None  # when the scheduler answered last
+    _gap: bool = True  # the last look failed, or there was none
+
+    def rest(self, interval: float) -> float:
+        """Seconds until the scheduler is to be asked again."""
+        if self._asked is None:
+            return 0.0
+        return max(0.0, self._asked + interval - self.clock.elapsed())
+
+    def may_wait(self) -> bool:
+        """Whether there is anything to wait for on the remote, and the last look was whole."""
+        return not self._gap and bool(self.ledger.in_flight() or self.graph.watched())
+
+    def look(self, patience: float = 0.0) -> Seen:
+        """Ask everything that this tick needs to know in one remote command; it may wait `patience`
+        seconds for news. RemoteError: nothing is known."""
+        flying = self.ledger.in_flight()
+        watched = self.graph.watched() | {e.job.marker for e in flying}
+        # somebody wants a job again that is unsure: the last chance to find it in the queue
+        wanted = any(e.state is State.READY for e in self.ledger.unsure())
+        verify, self._gap = (self._gap and bool(flying)) or wanted, True
+        found = self.host.ask(
+            Observe(
+                self.dialect,
+                self.run.rdir,
+                jobids=[e.jobid for e in flying if e.jobid] + list(self.ledger.lingering),
+                files=sorted(watched),
+                doubtful=[e.attempt for e in flying if not e.jobid and e.attempt],
+                suspects=self.missing.suspects(flying),
+                verify=verify,
+                wait=Wait(patience, self.dialect.elsewhere, self.seen.there),
+            )
+        )
+        self._gap = False
+        if found.early:
+            self.seen = replace(found, queue=self.seen.queue, text=self.seen.text)
+        else:
+            self._asked = self.clock.elapsed()
+            self.seen = self.missing.learn(found)
+        return self.seen
