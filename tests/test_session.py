@@ -151,3 +151,15 @@ def test_a_submitting_subshell_that_was_killed_is_known_to_be_dead(
     look = Observe(slurm, str(tmp_path / "run"), doubtful=[attempt])
     claim = session.read(look, session.ask(look.script(), 20)).claims["token"]
     assert (claim.begun, claim.answered, claim.alive) == (True, False, False)
+
+
+def test_closing_leaves_alone_what_a_script_started(session: Session, tmp_path: Path) -> None:
+    """A local job may not have its own session yet."""
+    for number in range(5):
+        file = tmp_path / str(number)
+        said(session, f"(sleep 0.2; touch {file}) >/dev/null 2>&1 </dev/null &")
+        session.close()
+        end = time.monotonic() + 20
+        while not file.exists():
+            assert time.monotonic() < end
+            time.sleep(0.01)

@@ -17,6 +17,7 @@ from jobauto.remote.framing import Answer
 
 _CHUNK = 65536
 _ANY_CODE = tuple(range(-64, 256))
+_GENTLY = 5.0  # seconds that a program has to end once its stdin did
 
 
 class Runner:
@@ -107,9 +108,14 @@ class Runner:
         finally:
             self._pid = None
 
-    def end(self, process: subprocess.Popen[bytes]) -> int:
-        """End a process from `start`, and what it started; its exit status."""
+    def end(self, process: subprocess.Popen[bytes], gently: bool) -> int:
+        """End a process from `start`; its exit status. `gently`: by the end of its stdin, which
+        leaves what it started alone, and only by force if that takes too long."""
         with process:  # closes the pipes, and waits
+            if gently and process.stdin:
+                process.stdin.close()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_GENTLY)
             if process.poll() is None:
                 _end(process.pid)
         return process.returncode

@@ -49,7 +49,7 @@ class Session:
                     process.wait(_LAST)
         if whole:
             return talk.answer()
-        code = self.close()
+        code = self.close(gently=False)
         if self.runner.stopped:
             raise Interrupted()
         if not talk.closed:
@@ -61,13 +61,13 @@ class Session:
         try:
             return request.read(answer)
         except CouldNotAsk:
-            self.close()
+            self.close(gently=False)
             raise
 
-    def close(self) -> int:
-        """End the shell and what it runs; its exit status, 0 if there is none."""
+    def close(self, gently: bool = True) -> int:
+        """End the shell, and what it runs unless `gently`; its exit status, 0 if there is none."""
         process, self._process = self._process, None
-        return self.runner.end(process) if process else 0
+        return self.runner.end(process, gently) if process else 0
 
 
 @dataclass(slots=True)

@@ -21,16 +21,17 @@ T_co = TypeVar("T_co", covariant=True)
 CLAIMS = ".jobauto/claims"
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
-# look PID: sets $code (the state's letter, empty when there is no such process) and $start, which
-# tells the process from a later one with the same pid. Its text is in $look, for other shells.
+# look PID: sets $code (the state's letter, empty when there is no such process), $start, which
+# tells the process from a later one with the same pid, and (where there is a /proc) its session in
+# $sid. Its text is in $look, for other shells.
 _LOOK = r"""
 look='
 look() {
-  code= start=
+  code= start= sid=
   if [ -r /proc/self/stat ]; then
     IFS= read -r code 2>/dev/null <"/proc/$1/stat" || return 0
     set -f; set -- ${code##*) }; set +f
-    code=$1 start=${20}
+    code=$1 sid=$4 start=${20}
   else
     code=$(ps -o stat= -p "$1" | cut -c1) start=$(ps -o lstart= -p "$1" | tr -cd 0-9A-Za-z)
   fi

@@ -27,6 +27,8 @@ launch() (
   $session sh -c "$look$wrapper" job "$claim" "$1" >/dev/null 2>&1 </dev/null &
   pid=$!
   look $pid
+  # until it has a session of its own, what ends our shell would end it
+  while [ "$sid" ] && [ "$sid" != $pid ] && [ "$code" != Z ]; do look $pid; done
   [ -n "$start" ] && echo "$pid-$start"
   true # it was started, even if this could not be written down: no refusal
 )
