@@ -36,6 +36,7 @@ ORDER = [
     "analysis",
     "graph",
     "tree",
+    "copying",
     "runlist",
     "ledger",
     "conditions",
