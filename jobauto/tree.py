@@ -65,7 +65,7 @@ def scan_folders(root: Path, folders: Iterable[str]) -> Tree:
     tree = Tree()
     flat = is_flat(root)
     for folder in sorted(folders):
-        entries, _ = _listed(root, folder, tree.problems)
+        entries, _ = listed(root, folder, tree.problems)
         _scan_folder(tree, root, folder, entries, flat)
     return tree
 
@@ -79,13 +79,13 @@ def walk(
     root: Path, problems: list[UserError], flat: bool = False, folder: str = ""
 ) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
     """`folder` and all below it (if `flat`: directly below `root`), with their `qsub.*`."""
-    entries, below = _listed(root, folder, problems)
+    entries, below = listed(root, folder, problems)
     yield folder, entries
     for name in below if not (flat and folder) else ():
         yield from walk(root, problems, flat, f"{folder}/{name}" if folder else name)
 
 
-def _listed(
+def listed(
     root: Path, folder: str, problems: list[UserError]
 ) -> tuple[list[os.DirEntry[str]], list[str]]:
     """The `qsub.*` of a folder and the folders in it, by name; nothing if it cannot be read."""

@@ -37,6 +37,7 @@ ORDER = [
     "graph",
     "tree",
     "copying",
+    "watching",
     "runlist",
     "ledger",
     "conditions",
