@@ -24,8 +24,8 @@ log = logging.getLogger("jobauto")
 
 # Looking at all folders may take at most one such part of the time: where it is the only way, and
 # where the kernel tells what changed, so that nothing rests on that alone.
-SHARE, RARELY = 20, 1000
-FIRST = 60.0  # seconds until it is done for the first time where the kernel tells
+SHARE, RARELY = 20, 5000
+FIRST = 600.0  # seconds until it is done for the first time where the kernel tells
 
 
 class Noticing:

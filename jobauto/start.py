@@ -214,7 +214,8 @@ def _limits(chosen: Settings, ledger: Ledger) -> Limits:
 def _error_rate(chosen: Settings, ledger: Ledger) -> ErrorRate:
     """With the jobs that ended before, so that a pause outlives the monitor."""
     rate = ErrorRate(chosen.max_error_percent, chosen.error_window, chosen.error_pause)
-    for when, failed in ends(ledger.entries.values()):
+    entries = ledger.entries.values() if rate.percent is not None else ()
+    for when, failed in ends(entries):
         rate.note(when, failed)
     return rate
 

@@ -54,6 +54,7 @@ class Watching:
         except OSError:
             self.close()
             raise
+        self._changed.clear()  # whoever begins to watch looks at all folders afterwards
 
     def close(self) -> None:
         """Watch no more."""
