@@ -226,7 +226,10 @@ def test_a_submission_that_is_made_again_goes_on_whatever_was_edited(
     monitor = w.monitor()
     monitor.begin()
     monitor.ledger.intend(["a/qsub.0"], w.clock.date())
-    (w.folder / "a/qsub.dependency.0").unlink()
+    (w.folder / "a/qsub.dependency.0").write_text("never\n")
+    monitor = w.monitor()
+    (w.folder / "a/qsub.0").write_text("edited")
+    assert not monitor.graph.satisfied("a/qsub.0")
     assert monitor.noticing.about_to_submit(["a/qsub.0"]) == ["a/qsub.0"]
 
 
@@ -439,7 +442,8 @@ def test_the_watch_ends_with_the_run(
     if fails:
         (w.folder / "quelist").write_text("rubbish\n")
     try:
-        with start.watching(w.run, w.chosen, w.host, Runner(), w.clock):  # type: ignore[arg-type]
+        with start.watching(w.run, w.chosen, w.host, Runner(), w.clock) as kept:
+            assert kept.noticing
             assert descriptors() == before + 1
             assert not fails
     except Exception:
