@@ -44,7 +44,7 @@ def copy(init: Path, run: Path, without: Container[str] = ()) -> Path:
 
 
 def _copy_file(source: str, target: str) -> None:
-    """As `shutil.copy2`, which takes twice the time for a small file."""
+    """As `shutil.copy2`, which does more for a small file than is needed."""
     status = os.stat(source)
     small = stat.S_ISREG(status.st_mode) and status.st_size < _SMALL
     if not small or (hasattr(os, "listxattr") and os.listxattr(source)):
