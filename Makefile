@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 TRY    := try
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test trials lab lab-down bench bench-web bench-sweep bench-runlist bench-analyse bench-claims together rounds inbox-rounds check format clean
+.PHONY: help install run test trials lab lab-down bench bench-web bench-sweep bench-runlist bench-analyse bench-claims bench-scale together rounds inbox-rounds check format clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -55,6 +55,9 @@ bench-analyse: $(VENV)/.dev  ## time the results of 10,000 jobs; the same file
 
 bench-claims: $(VENV)/.dev  ## claims a second in a shared task (needs lab); the same file
 	$(BIN)/python bench/claims.py
+
+bench-scale: $(VENV)/.dev  ## start, memory, restart, an idle tick at 100,000 jobs; the same file
+	$(BIN)/python bench/scale.py
 
 together: $(VENV)/.dev  ## 8 monitors of 4 people on one task, killed at random (needs lab); the same file
 	$(BIN)/python bench/together.py

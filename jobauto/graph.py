@@ -1,4 +1,5 @@
-"""Which job needs which file, who makes it, and so what may start (networkx holds the edges)."""
+"""Which job needs which file, who makes it, and so what may start (networkx for what is asked
+seldom)."""
 
 from __future__ import annotations
 
@@ -33,7 +34,10 @@ def parse_needs(job: Job, text: str) -> tuple[list[Need], list[UserError]]:
             continue
         absent = entry.startswith(("not ", "not\t"))
         name = entry[4:].strip() if absent else entry
-        file = posixpath.normpath(posixpath.join(job.folder, name))
+        if "/" in name or name in ("", ".", ".."):
+            file = posixpath.normpath(posixpath.join(job.folder, name))
+        else:
+            file = f"{job.folder}/{name}" if job.folder else name
         if name.startswith("/") or file == ".." or file.startswith("../"):
             what = f"{shown(name)} leaves the run folder"
             hint = "name files relative to the job's folder, inside the tree"
@@ -49,14 +53,14 @@ def parse_needs(job: Job, text: str) -> tuple[list[Need], list[UserError]]:
 class Graph:
     """Jobs, the files they need, and which of these files exist.
 
-    `held` jobs have no dependency file. `edges` goes from maker to user of a marker. The sets of
-    what a job still misses are kept up to date, so that each arriving file costs only its users.
+    `held` jobs have no dependency file. What a job still misses is kept up to date, so that each
+    arriving file costs only its users; who misses nothing has no sets, as most jobs are of that
+    kind at the end.
     """
 
     def __init__(self, jobs: Iterable[Job] = ()) -> None:
         self.jobs: dict[str, Job] = {}
         self.makers: dict[str, str] = {}
-        self.edges: nx.DiGraph[str] = nx.DiGraph()
         self.needs: dict[str, list[Need]] = {}
         self.present: set[str] = set()
         self._users: dict[str, set[str]] = {}
@@ -64,59 +68,70 @@ class Graph:
         self._files: dict[str, set[str]] = {}  # job -> other files it misses
         self._absent: dict[str, list[str]] = {}  # job -> files that must not exist
         self._frontier: set[str] = set()  # jobs that wait for nothing but _files and _absent
+        self._edges: nx.DiGraph[str] | None = None
         for job in jobs:
             self.add(job)
 
+    @property
+    def edges(self) -> nx.DiGraph[str]:
+        """From the maker of each marker to its users; made when asked for, not to be changed."""
+        if self._edges is None:
+            self._edges = nx.DiGraph()
+            self._edges.add_nodes_from(self.jobs)
+            for name, needs in self.needs.items():
+                for need in needs:
+                    if need.file in self.makers and not need.absent:
+                        self._edges.add_edge(self.makers[need.file], name)
+        return self._edges
+
     def add(self, job: Job) -> None:
         """Make a job known, on hold until its needs are set."""
+        self._edges = None
         self.jobs[job.name] = job
         self.makers[job.marker] = job.name
-        self.edges.add_node(job.name)
         for user in list(self._users.get(job.marker, ())):  # so far a file of unknown origin
             self.set_needs(user, self.needs[user])
 
     def set_needs(self, name: str, needs: list[Need] | None) -> bool:
         """Set or replace what a job needs (None: hold it); True if it misses nothing."""
-        for need in self.needs.pop(name, []):
-            self._users.get(need.file, set()).discard(name)
-        self.edges.remove_edges_from(list(self.edges.in_edges(name)))
-        self._frontier.discard(name)
+        self._edges = None
+        self._drop_needs(name)
         if needs is None:
             return False
         self.needs[name] = needs
         for need in needs:
-            if need.file in self.makers and not need.absent:
-                self.edges.add_edge(self.makers[need.file], name)
             self._users.setdefault(need.file, set()).add(name)
-        missing = {n.file for n in needs if not n.absent} - self.present
-        self._markers[name] = {f for f in missing if f in self.makers}
-        self._files[name] = missing - self._markers[name]
-        self._absent[name] = [n.file for n in needs if n.absent]
+            if need.absent:
+                self._absent.setdefault(name, []).append(need.file)
+            elif need.file not in self.present:
+                self._miss(name, need.file)
         return self._sort_in(name)
 
+    def _drop_needs(self, name: str) -> None:
+        for need in self.needs.pop(name, []):
+            _drop(self._users, need.file, name)
+        for kept in (self._markers, self._files, self._absent):
+            kept.pop(name, None)
+        self._frontier.discard(name)
+
+    def _miss(self, name: str, file: str) -> None:
+        lacking = self._markers if file in self.makers else self._files
+        lacking.setdefault(name, set()).add(file)
+
     def _sort_in(self, name: str) -> bool:
-        if self._markers[name]:
-            self._frontier.discard(name)
-            return False
-        if self._files[name] or self._absent[name]:
+        waits = name in self._files or name in self._absent
+        if name not in self._markers and waits:
             self._frontier.add(name)
             return False
         self._frontier.discard(name)
-        return True
+        return name not in self._markers
 
     def remove(self, name: str) -> None:
         """Forget a job and its marker; who needs that waits for a file of unknown origin."""
-        needs = self.needs.get(name, [])
         self.set_needs(name, None)
-        for need in needs:
-            if not self._users.get(need.file, True):
-                del self._users[need.file]
-        self.edges.remove_node(name)
         marker = self.jobs.pop(name).marker
         del self.makers[marker]
         self.present.discard(marker)
-        for kept in (self._markers, self._files, self._absent):
-            kept.pop(name, None)
         for user in list(self._users.get(marker, ())):
             self.set_needs(user, self.needs[user])
 
@@ -128,11 +143,8 @@ class Graph:
         self.present.add(file)
         free = []
         for name in sorted(self._users.get(file, ())):
-            before = len(self._markers[name]) + len(self._files[name])
-            self._markers[name].discard(file)
-            self._files[name].discard(file)
-            changed = len(self._markers[name]) + len(self._files[name]) < before
-            if changed and self._sort_in(name):
+            lacked = _drop(self._markers, name, file) or _drop(self._files, name, file)
+            if lacked and self._sort_in(name):
                 free.append(name)
         return free
 
@@ -143,7 +155,7 @@ class Graph:
         self.present.discard(file)
         for name in self._users.get(file, ()):
             if any(n.file == file and not n.absent for n in self.needs[name]):
-                (self._markers if file in self.makers else self._files)[name].add(file)
+                self._miss(name, file)
                 self._sort_in(name)
 
     def set_done(self, markers: set[str]) -> None:
@@ -155,9 +167,9 @@ class Graph:
 
     def satisfied(self, name: str) -> bool:
         """Nothing that must exist is missing, and no file is in the way as far as known."""
-        if self.held(name) or self._markers[name] or self._files[name]:
+        if self.held(name) or name in self._markers or name in self._files:
             return False
-        return not any(f in self.present for f in self._absent[name])
+        return not any(f in self.present for f in self._absent.get(name, ()))
 
     def released(self, name: str) -> None:
         """Note that a job was queued: its files need not be looked for any more."""
@@ -167,7 +179,7 @@ class Graph:
         """Files to look for: what the jobs miss that wait for nothing else."""
         files: set[str] = set()
         for name in self._frontier:
-            files |= self._files[name] or set(self._absent[name])
+            files |= self._files.get(name) or set(self._absent[name])
         return files
 
     def freed_by_absence(self, missing: Iterable[str]) -> list[str]:
@@ -176,12 +188,12 @@ class Graph:
         return sorted(
             name
             for name in self._frontier
-            if not self._files[name] and gone.issuperset(self._absent[name])
+            if name not in self._files and gone.issuperset(self._absent[name])
         )
 
     def free(self, name: str) -> bool:
         """Misses nothing, and does not ask for any file to be away (which must be looked up)."""
-        return self.satisfied(name) and not self._absent[name]
+        return self.satisfied(name) and name not in self._absent
 
     def missing(self, name: str) -> list[Need]:
         """What the job misses, in the order of its file."""
@@ -196,13 +208,33 @@ class Graph:
 
     def cycles(self) -> list[UserError]:
         """One error for each knot of jobs that wait for one another, naming a cycle in full."""
-        open_jobs = [n for n, job in self.jobs.items() if job.marker not in self.present]
-        edges = self.edges.subgraph(open_jobs)
+        if not (stuck := self._stuck()):
+            return []
+        edges = self.edges.subgraph(stuck)
         return [
             self._cycle(knot)
             for knot in nx.strongly_connected_components(edges)
             if len(knot) > 1 or any(edges.has_edge(name, name) for name in knot)
         ]
+
+    def _stuck(self) -> set[str]:
+        """Jobs in a circle or behind one: what is left when all else has run. It is asked at each
+        start, where no edges of networkx are needed unless there is a circle."""
+        waits = {
+            name: len(markers)
+            for name, markers in self._markers.items()
+            if self.jobs[name].marker not in self.present
+        }
+        done = [name for name in self.jobs if name not in waits]
+        for name in done:
+            marker = self.jobs[name].marker
+            for user in self._users.get(marker, ()):
+                if user in waits and marker in self._markers[user]:
+                    waits[user] -= 1
+                    if not waits[user]:
+                        del waits[user]
+                        done.append(user)
+        return set(waits)
 
     def _cycle(self, knot: set[str]) -> UserError:
         backwards = self.edges.subgraph(knot).reverse(copy=True)
@@ -232,8 +264,20 @@ class Graph:
         blocked: dict[str, str] = {}
         queue = [(name, name) for name in stuck]
         for name, culprit in queue:
-            for user in self.edges.successors(name):
-                if user not in blocked and self.jobs[name].marker in self._markers.get(user, ()):
+            marker = self.jobs[name].marker
+            for user in sorted(self._users.get(marker, ())):
+                if user not in blocked and marker in self._markers.get(user, ()):
                     blocked[user] = culprit
                     queue.append((user, culprit))
         return blocked
+
+
+def _drop(sets: dict[str, set[str]], key: str, member: str) -> bool:
+    """Take a member out of a set, and the set away if it is empty then; False if it was not in."""
+    members = sets.get(key)
+    if members is None or member not in members:
+        return False
+    members.discard(member)
+    if not members:
+        del sets[key]
+    return True

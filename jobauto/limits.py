@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +30,8 @@ class ErrorRate:
     pause: float
     until: float = 0.0
     why: str = ""
-    _ends: list[tuple[float, bool]] = field(default_factory=list)
+    _ends: deque[tuple[float, bool]] = field(default_factory=deque)  # by time
+    _bad: int = 0  # of them
 
     def __str__(self) -> str:
         return f"{self.why}: nothing is submitted until {stamp(self.until)}"
@@ -38,14 +40,19 @@ class ErrorRate:
         """Note the end of a job; True if this begins a pause."""
         if self.percent is None or when < self.until:
             return False
-        since = when - self.window
-        self._ends = [end for end in self._ends if since <= end[0] <= when] + [(when, failed)]
-        bad, all_ = sum(failed for _, failed in self._ends), len(self._ends)
+        while self._ends and self._ends[0][0] < when - self.window:
+            self._bad -= self._ends.popleft()[1]
+        while self._ends and self._ends[-1][0] > when:  # the clock was set back
+            self._bad -= self._ends.pop()[1]
+        self._ends.append((when, failed))
+        self._bad += failed
+        bad, all_ = self._bad, len(self._ends)
         if all_ < ENOUGH or 100 * bad <= self.percent * all_:
             return False
         self.why = f"{bad} of the last {all_} jobs failed"
         self.until = when + self.pause
         self._ends.clear()
+        self._bad = 0
         return True
 
     def paused(self, now: float) -> bool:

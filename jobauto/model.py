@@ -26,14 +26,14 @@ class Job:
 
     folder: str
     id: str
+    name: str = field(init=False, repr=False, compare=False)  # built once: it is asked for most
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self._file("qsub."))
 
     def _file(self, prefix: str) -> str:
         name = f"{prefix}{self.id}"
         return f"{self.folder}/{name}" if self.folder else name
-
-    @property
-    def name(self) -> str:
-        return self._file("qsub.")
 
     @property
     def marker(self) -> str:

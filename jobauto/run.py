@@ -14,9 +14,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from jobauto import tree
+from jobauto import copying, tree
 from jobauto.asking import Asking
 from jobauto.conditions import Condition
+from jobauto.copying import Filler
 from jobauto.errors import UserError, raise_all
 from jobauto.graph import Graph, Need, parse_needs
 from jobauto.ledger import files
@@ -25,7 +26,7 @@ from jobauto.quoting import shown, word
 from jobauto.reuse.keys import keys
 from jobauto.schedulers import DIALECTS, Dialect
 from jobauto.settings import OF_THE_CALL, SECRET, Settings
-from jobauto.tree import Filler, Tree
+from jobauto.tree import Tree
 
 PRIVATE = ".jobauto"
 _MEMORY = "run.json"
@@ -174,7 +175,7 @@ def survey(root: Path) -> tuple[Tree, Graph, list[UserError]]:
         needs, wrong = read_needs(root, graph, name)
         problems += wrong
         for need in needs or []:
-            if need.file not in graph.makers and os.path.exists(root / need.file):
+            if need.file not in graph.makers and os.path.exists(f"{root}/{need.file}"):
                 graph.present.add(need.file)
         graph.set_needs(name, needs)
     return found, graph, problems
@@ -184,7 +185,7 @@ def read_needs(root: Path, graph: Graph, name: str) -> tuple[list[Need] | None, 
     """The needs of one job as its dependency file says now; None without one."""
     job = graph.jobs[name]
     try:
-        text = files.read(root / job.dependency)
+        text = copying.read(f"{root}/{job.dependency}").decode("utf-8", "surrogateescape")
     except OSError:
         return None, []
     return parse_needs(job, text)
@@ -265,11 +266,11 @@ def create(settings: Settings, run: Run, found: Tree) -> None:
 
 def _create(settings: Settings, run: Run, found: Tree) -> None:
     folder, fill, init = run.folder, run.filler(), settings.ldir / "init"
-    partial = tree.copy(init, folder)
+    partial = copying.copy(init, folder, found.jobs.keys())
     try:
         raise_all([p for job in found.jobs.values() for p in fill.fill(partial, job, init)])
         for name in found.dependencies:
-            tree.own_dependency(partial, found.jobs[name], init)
+            copying.own_dependency(partial, found.jobs[name], init)
         (partial / PRIVATE).mkdir(mode=0o700)
         run.folder = partial
         run.save()

@@ -24,6 +24,8 @@ from jobauto.reusing import reusing
 from jobauto.run import Run
 from jobauto.schedulers import DIALECTS
 from jobauto.settings import Settings
+from jobauto.watching import Watching
+from jobauto.watching import watch as watcher
 
 if TYPE_CHECKING:
     from jobauto.sharing import Sharing
@@ -137,10 +139,18 @@ def meet(plan: Run, chosen: Settings, host: Host) -> None:
             )
 
 
-def prepare(of: Run, chosen: Settings, host: Host, clock: Clock, strict: bool = True) -> Monitor:
+def prepare(
+    of: Run,
+    chosen: Settings,
+    host: Host,
+    clock: Clock,
+    strict: bool = True,
+    watch: Watching | None = None,
+) -> Monitor:
     """A monitor for a run, recovered from its files; the remote is not asked for anything.
 
-    Unless it is `strict`, jobs with something wrong are only on hold.
+    Unless it is `strict`, jobs with something wrong are only on hold. `watch` tells it what
+    changes in the run folder; whoever made it closes it.
     """
     found, graph, problems = run.survey(of.folder)
     if strict:
@@ -155,7 +165,7 @@ def prepare(of: Run, chosen: Settings, host: Host, clock: Clock, strict: bool = 
         host,
         DIALECTS[of.scheduler],
         _limits(chosen, ledger),
-        Noticing(of, graph, lambda name: _settled(ledger, name), clock.elapsed, found),
+        Noticing(of, graph, lambda name: _settled(ledger, name), clock.elapsed, found, watch),
         Patience(marker=chosen.grace),
         of.asking(),
         list(chosen.results),
@@ -204,7 +214,8 @@ def _limits(chosen: Settings, ledger: Ledger) -> Limits:
 def _error_rate(chosen: Settings, ledger: Ledger) -> ErrorRate:
     """With the jobs that ended before, so that a pause outlives the monitor."""
     rate = ErrorRate(chosen.max_error_percent, chosen.error_window, chosen.error_pause)
-    for when, failed in ends(ledger.entries.values()):
+    entries = ledger.entries.values() if rate.percent is not None else ()
+    for when, failed in ends(entries):
         rate.note(when, failed)
     return rate
 
@@ -248,9 +259,14 @@ def watching(
             host = host or _host_again(of, runner)
             runner.person = False  # from now on it must do without
             _remember(of, chosen)
-            monitor = prepare(of, chosen, host, clock, strict=first is None)
-            monitor.guard = guard
-            yield monitor
+            watch = watcher(of.folder)
+            try:
+                monitor = prepare(of, chosen, host, clock, first is None, watch)
+                monitor.guard = guard
+                yield monitor
+            finally:
+                if watch:
+                    watch.close()
     finally:
         if host:
             runner.resume()

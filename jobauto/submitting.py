@@ -51,7 +51,7 @@ class Submitting:
 
         `seen` is the last look; `guard` raises if the run is not ours any more.
         """
-        asked = self._asked(self._to_submit(seen))
+        asked = self._asked(self.noticing.about_to_submit(self._to_submit(seen)))
         if not asked:
             return False
         names = list(asked)

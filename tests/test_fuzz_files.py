@@ -20,6 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from trees import make
 
+from jobauto.copying import Filler
 from jobauto.errors import UserError
 from jobauto.graph import parse_needs
 from jobauto.ledger import Ledger, attempts, quelist
@@ -30,7 +31,7 @@ from jobauto.model import Job
 from jobauto.run import is_run, open_run
 from jobauto.settings import Settings
 from jobauto.sources import load
-from jobauto.tree import Filler, scan
+from jobauto.tree import scan
 
 DATE = "20261120_231500"
 many = settings(max_examples=200)

@@ -26,6 +26,7 @@ from jobauto.model import Attempt, Job, State
 from jobauto.monitor import Monitor
 from jobauto.settings import Settings
 from jobauto.start import prepare
+from jobauto.watching import Watching
 
 CHAIN = {
     "a/qsub.0": "",
@@ -57,9 +58,10 @@ class World:
     def folder(self) -> Path:
         return self.run.folder
 
-    def monitor(self) -> Monitor:
-        """A monitor that knows only what the files say."""
-        return prepare(runs.open_run(self.folder), self.chosen, self.host, self.clock)
+    def monitor(self, watch: Watching | None = None) -> Monitor:
+        """A monitor that knows only what the files say, and what `watch` tells."""
+        of = runs.open_run(self.folder)
+        return prepare(of, self.chosen, self.host, self.clock, watch=watch)
 
     def finish(self, monitor: Monitor | None = None, **options: Any) -> int:
         return loop(monitor or self.monitor(), self.clock.sleep, **options)
@@ -281,59 +283,6 @@ def test_no_dependency_file_holds_the_job_and_its_dependents(world: Callable[...
     w = world(tree)
     assert w.finish() == SOME_FAILED
     assert w.cluster.submitted() == ["a/qsub.0"]
-
-
-def test_a_dependency_file_deleted_in_the_run_holds_a_queued_job(
-    world: Callable[..., World],
-) -> None:
-    w = world(folders(3), maxqsub=1)
-    monitor = w.monitor()
-    monitor.tick()
-    (w.folder / "m001/qsub.dependency.0").unlink()
-    assert w.finish(monitor) == SOME_FAILED
-    assert not any(name.startswith("m001") for name in w.cluster.submitted())
-    assert len(w.cluster.submitted()) == 6
-
-
-def test_a_dependency_file_added_in_the_run_releases(world: Callable[..., World]) -> None:
-    tree = {name: text for name, text in CHAIN.items() if name != "a/qsub.dependency.2"}
-    w = world(tree)
-    monitor = w.monitor()
-    monitor.tick()
-    (w.folder / "a/qsub.dependency.2").write_text("qsub.finished.1\n")
-    assert w.finish(monitor) == DONE
-
-
-def test_an_edited_dependency_file_counts_from_then_on(world: Callable[..., World]) -> None:
-    w = world({**CHAIN, "b/qsub.0": "", "b/qsub.dependency.0": "never\n"})
-    monitor = w.monitor()
-    monitor.tick()
-    (w.folder / "b/qsub.dependency.0").write_text("../a/qsub.finished.0\n")
-    assert w.finish(monitor) == DONE
-    assert w.cluster.submitted().index("b/qsub.0") > w.cluster.submitted().index("a/qsub.0")
-
-
-def test_a_folder_added_in_the_run_is_run(world: Callable[..., World]) -> None:
-    w = world(CHAIN)
-    monitor = w.monitor()
-    monitor.tick()
-    make(w.folder, {"new/qsub.0": "echo __jobname__", "new/qsub.dependency.0": ""})
-    assert w.finish(monitor) == DONE
-    assert "new/qsub.0" in w.cluster.submitted()
-    assert (w.folder / "new/qsub.0").read_text() == "echo new"
-
-
-def test_added_folders_are_sent_before_they_are_submitted(world: Callable[..., World]) -> None:
-    w = world(CHAIN)
-    w.run.rdir = "/remote/run"
-    w.run.save()
-    monitor = w.monitor()
-    monitor.tick()
-    w.host.pushed.clear()
-    make(w.folder, {"new/qsub.0": "", "new/qsub.dependency.0": ""})
-    monitor.tick()
-    assert w.host.pushed == [("new",)]
-    assert "new/qsub.0" in w.cluster.submitted()
 
 
 def test_results_are_fetched_for_what_ended_and_once_for_all_at_the_end(

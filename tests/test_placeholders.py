@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from trees import make
 
 from jobauto import run as runs
+from jobauto.copying import Filler
 from jobauto.errors import JobautoError
 from jobauto.model import Job
 from jobauto.placeholders import PYTHON, expand, hint, left_over
 from jobauto.settings import Settings
-from jobauto.tree import Filler
 
 ALL = """\
 #!/bin/sh

@@ -36,6 +36,8 @@ ORDER = [
     "analysis",
     "graph",
     "tree",
+    "copying",
+    "watching",
     "runlist",
     "ledger",
     "conditions",

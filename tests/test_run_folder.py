@@ -16,6 +16,7 @@ from trees import make
 
 from jobauto import run as runs
 from jobauto import tree
+from jobauto.copying import Filler
 from jobauto.errors import TreeErrors, UserError
 from jobauto.ledger import files
 from jobauto.model import stamp
@@ -227,7 +228,7 @@ def full_disk(*_: object, **__: object) -> None:
     ("where", "what"),
     [
         (shutil, "copytree"),
-        (tree.Filler, "fill"),
+        (Filler, "fill"),
         (files, "replace"),
         (files, "flush_folder"),
         (Path, "mkdir"),

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from trees import make
 
+from jobauto.copying import Filler, copy, own_dependency
 from jobauto.errors import UserError
 from jobauto.model import Job
-from jobauto.tree import OWN_FILES, Filler, check_reserved, copy, own_dependency, scan
+from jobauto.tree import OWN_FILES, check_reserved, scan
 
 
 def jobs(root: Path) -> list[str]:
@@ -449,13 +450,13 @@ def test_a_script_is_never_written_through_a_link_that_came_in_between(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(tmp_path, {"a/qsub.0": "__maxcore__", "outside": "mine"})
-    real = Path.unlink
+    real = os.unlink
 
     def replace_by_link(path: Path) -> None:
         real(path)
-        path.symlink_to(tmp_path / "outside")
+        os.symlink(tmp_path / "outside", path)
 
-    monkeypatch.setattr(Path, "unlink", replace_by_link)
+    monkeypatch.setattr(os, "unlink", replace_by_link)
     with pytest.raises(FileExistsError):
         FILL.fill(tmp_path, Job("a", "0"))
     assert (tmp_path / "outside").read_text() == "mine"

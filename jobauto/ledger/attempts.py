@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from jobauto import quoting
 from jobauto.ledger import files
@@ -44,8 +45,7 @@ class Tried:
     ran: bool = False  # the queue was seen to say that it runs
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line to append: what happened to which attempt, with `key=value` pairs."""
 
     what: str
@@ -82,13 +82,16 @@ def lines(path: Path) -> Iterator[tuple[str, Line]]:
     if not path.exists():
         return
     *whole, _cut = files.read(path).split("\n")
+    jobs: set[str] = set()  # names that are fine, as each stands in several lines
     for text in whole:
         if text.endswith(_TORN) or not _DATED.match(text):
             continue
         try:
             date, what, name, number, *pairs = quoting.words(text)
             if what in _KNOWN:
-                Job.from_name(name)
+                if name not in jobs:
+                    Job.from_name(name)
+                    jobs.add(name)
                 yield date, Line(what, name, int(number), tuple(map(_pair, pairs)))
         except ValueError:  # not ours: a person's note, or damage; claims on the remote still guard
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from jobauto import quoting
 from jobauto.errors import UserError
@@ -31,8 +31,7 @@ MEANING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """One thing that happened to a job: `what` (a key of MEANING), date, and a detail or ''."""
 
     what: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import os
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ def keys(root: Path, graph: Graph, text: Text) -> Keys:
     found: dict[str, Key] = {}
     without: dict[str, str] = {}
     problems: list[UserError] = []
+    if not any(_has_lists(root, job) for job in graph.jobs.values()):
+        return Keys(found, without, problems)
     for name in _order(graph):
         job = graph.jobs[name]
         problems += _wrong_outputs(root, job)
@@ -76,6 +79,10 @@ def keys(root: Path, graph: Graph, text: Text) -> Keys:
             parts[_seen(job, maker)] = found[maker].word
         found[name] = Key.of(parts)
     return Keys(found, without, problems)
+
+
+def _has_lists(root: Path, job: Job) -> bool:
+    return os.path.lexists(f"{root}/{job.inputs}") or os.path.lexists(f"{root}/{job.outputs}")
 
 
 def _order(graph: Graph) -> Iterator[str]:

@@ -1,0 +1,149 @@
+"""The dated copy of a tree, and its scripts with their placeholders replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobauto import placeholders
+from jobauto.errors import UserError
+from jobauto.model import Job
+from jobauto.quoting import shown
+from jobauto.tree import PARTIAL, leads_out
+
+_SMALL = 1 << 16  # bytes that are copied at once
+
+
+def copy(init: Path, run: Path, without: Container[str] = ()) -> Path:
+    """Copy `init` beside `run` under a temporary name, to be renamed when all is well.
+
+    Files called as in `without`, by their paths below `init`, are left out; links are not.
+    """
+    partial = run.with_name(f".{run.name}{PARTIAL}")
+    skipped = len(f"{init}/")
+
+    def put(source: str, target: str) -> None:
+        if source[skipped:] not in without:
+            _copy_file(source, target)
+
+    try:
+        shutil.copytree(init, partial, symlinks=True, copy_function=put)
+    except BaseException as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, shutil.Error):
+            file, _, why = error.args[0][0]
+            hint = "put this right, then start again"
+            raise UserError(f"cannot be copied: {why}", shown(str(file)), hint) from None
+        raise
+    return partial
+
+
+def _copy_file(source: str, target: str) -> None:
+    """As `shutil.copy2`, which does more for a small file than is needed."""
+    status = os.stat(source)
+    small = stat.S_ISREG(status.st_mode) and status.st_size < _SMALL
+    if not small or (hasattr(os, "listxattr") and os.listxattr(source)):
+        shutil.copy2(source, target)
+        return
+    _write_new(target, read(source), status.st_mode, (status.st_atime_ns, status.st_mtime_ns))
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """What is put into scripts: `common` values, and the folders that `__cwd__` stands for.
+
+    `header` gives the text for `__HEADER__` of a job below a root, or None.
+    """
+
+    common: Mapping[str, str]
+    cwd: str
+    keep: tuple[str, ...] = ()
+    run_name: str = ""
+    header: Callable[[Path, Job], str | None] = lambda _root, _job: None
+
+    def values(self, job: Job) -> dict[str, str]:
+        folder = job.folder.rsplit("/", 1)[-1] or self.run_name
+        cwd = f"{self.cwd}/{job.folder}" if job.folder else self.cwd
+        return {**self.common, "jobname": folder, "cwd": cwd}
+
+    def text(self, root: Path, job: Job) -> tuple[str, list[UserError]]:
+        """The script of `job` below `root` as it is to be submitted, and what is left over."""
+        path = f"{root}/{job.name}"
+        outside = leads_out(root, path)
+        if outside:
+            return "", [outside]
+        before = read(path).decode("utf-8", "surrogateescape")
+        if "__" not in before:
+            return before, []
+        values = self.values(job)
+        if "__HEADER__" in before:
+            try:
+                header = self.header(root, job)
+            except UserError as error:
+                return "", [error]
+            values |= {"HEADER": header} if header is not None else {}
+        after = placeholders.expand(before, values)
+        problems = [
+            UserError(
+                f"placeholder __{name}__ is left over",
+                f"{shown(job.name)}:{line}",
+                placeholders.hint(name),
+            )
+            for line, name in placeholders.left_over(after, self.keep)
+        ]
+        return after, problems
+
+    def fill(self, root: Path, job: Job, source: Path | None = None) -> list[UserError]:
+        """Replace the placeholders of one script below `root`, where it stands.
+
+        Its text is read from the tree `source` if given, as `root` does not have it yet, or as a
+        link to another script, which may be filled already, with the values of another folder.
+        """
+        path, origin = f"{root}/{job.name}", f"{source or root}/{job.name}"
+        after, problems = self.text(source or root, job)
+        data = after.encode("utf-8", "surrogateescape")
+        if problems:
+            return problems
+        status, times, mode = os.stat(origin), None, 0o200
+        if status.st_size == len(data) and not os.path.islink(origin) and read(origin) == data:
+            if source is None:
+                return []
+            times, mode = (status.st_atime_ns, status.st_mtime_ns), 0
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # a link (folders may share a script; each gets its own), or read-only
+        _write_new(path, data, status.st_mode | mode, times)
+        return []
+
+
+def own_dependency(root: Path, job: Job, source: Path) -> None:
+    """Make the dependency file below `root` a file of its own if it is a link; as in `source`."""
+    path = f"{root}/{job.dependency}"
+    if os.path.islink(path):
+        text = read(f"{source}/{job.dependency}")
+        os.unlink(path)
+        _write_new(path, text)
+
+
+def read(path: str) -> bytes:
+    """All that is in a file. With 100,000 small ones, what `Path` does by the way takes longer."""
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
+
+
+def _write_new(
+    path: str, data: bytes, mode: int | None = None, times: tuple[int, int] | None = None
+) -> None:
+    # fails if there is anything: a link is never written through
+    with open(path, "xb", buffering=0) as file:
+        written = file.write(data)
+        if written != len(data):  # the disk is full, as the next write says
+            file.write(data[written:])
+        if mode is not None:
+            os.fchmod(file.fileno(), stat.S_IMODE(mode))
+        if times is not None:
+            os.utime(file.fileno(), ns=times)
