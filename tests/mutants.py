@@ -42,7 +42,7 @@ QUEUE = """\
 FILES = """\
             # a network file system shows a new file sooner to whoever reads its folder
             *(f"ls {quoting.path(folder)} >/dev/null 2>&1" for folder in self._folders()),
-            *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.files)),
+            "look_at_files",
 """
 OBSERVE = "test_observation.py::"
 
@@ -186,6 +186,34 @@ MUTANTS = [
         QUEUE + FILES,
         FILES + QUEUE,
         OBSERVE + "test_the_queue_is_looked_at_before_the_files",
+    ),
+    Mutant(
+        "files alone prove no absence",
+        "monitor.py",
+        "        if seen.early:  # the files alone say only who finished\n",
+        "        if False:\n",
+        "test_looking.py::test_an_early_look_proves_no_absence",
+    ),
+    Mutant(
+        "files alone do not say that a job left the queue",
+        "monitor.py",
+        'verdict.what == "finished" and not seen.early\n',
+        'verdict.what == "finished"\n',
+        "test_looking.py::test_a_job_seen_by_its_marker_alone_is_not_said_to_have_left_the_queue",
+    ),
+    Mutant(
+        "one question to the scheduler an interval",
+        "looking.py",
+        "self._asked + interval - ",
+        "self._asked + interval / 4 - ",
+        "test_looking.py::test_dependents_follow_soon_with_one_question_to_the_scheduler_an_interval",
+    ),
+    Mutant(
+        "a claim names the subshell",
+        "remote/submission.py",
+        "me=$(exec sh -c 'echo $PPID')",
+        "me=$$",
+        "test_session.py::test_a_submitting_subshell_that_was_killed_is_known_to_be_dead",
     ),
     Mutant(
         "exit status of the scheduler",

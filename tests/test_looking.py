@@ -166,7 +166,7 @@ def test_a_job_seen_by_its_marker_alone_is_not_said_to_have_left_the_queue(
     world: Callable[..., World],  # noqa: F811
 ) -> None:
     w = world({"a/qsub.0": "", "a/qsub.dependency.0": ""}, interval=10.0)
-    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=12, lingers=15)
+    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=3, lingers=20)  # no queue ever named it
     monitor = w.monitor()
     looks: list[tuple[bool, int]] = []
     code = loop(

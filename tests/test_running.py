@@ -75,7 +75,7 @@ def test_each_attempt_has_its_own(world: Callable[..., World]) -> None:
 
 
 def test_of_a_job_that_ran_between_two_looks_nothing_is_said(world: Callable[..., World]) -> None:
-    w = world(CHAIN)
+    w = world(ONE)
     assert w.finish() == DONE
     assert said(w) == []
 
