@@ -14,12 +14,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import killing  # noqa: E402
+import latency  # noqa: E402
+import local  # noqa: E402
 import makespan  # noqa: E402
+import reaction  # noqa: E402
 import results  # noqa: E402
 from filelock import FileLock  # noqa: E402
 from places import LAB, lab_is_up  # noqa: E402
 
-OURS = {"makespan": makespan}
+OURS = {
+    "makespan": makespan,
+    "latency": latency,
+    "reaction": reaction,
+    "local": local,
+    "killing": killing,
+}
 ALL = OURS
 
 
