@@ -18,6 +18,7 @@ import killing  # noqa: E402
 import latency  # noqa: E402
 import local  # noqa: E402
 import makespan  # noqa: E402
+import peers  # noqa: E402
 import reaction  # noqa: E402
 import results  # noqa: E402
 from filelock import FileLock  # noqa: E402
@@ -30,7 +31,7 @@ OURS = {
     "local": local,
     "killing": killing,
 }
-ALL = OURS
+ALL = OURS | {"peers": peers}
 
 
 def main() -> None:
