@@ -10,6 +10,7 @@ import argparse
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Protocol
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -17,15 +18,26 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import killing  # noqa: E402
 import latency  # noqa: E402
 import local  # noqa: E402
-import makespan  # noqa: E402
 import peers  # noqa: E402
 import reaction  # noqa: E402
 import results  # noqa: E402
 from filelock import FileLock  # noqa: E402
+from makespan import Makespan  # noqa: E402
 from places import LAB, lab_is_up  # noqa: E402
 
-OURS = {
-    "makespan": makespan,
+
+class Measurement(Protocol):
+    """A module, or an object, with its heading in RESULTS.md; LAB: it needs the lab."""
+
+    HEADING: str
+    LAB: bool
+
+    def measure(self, repeat: int) -> str: ...
+
+
+OURS: dict[str, Measurement] = {
+    "slurm": Makespan("slurm"),
+    "sge": Makespan("sge"),
     "latency": latency,
     "reaction": reaction,
     "local": local,

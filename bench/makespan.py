@@ -6,16 +6,25 @@ from chains import CHAINS, LENGTH, floor, fresh, jobmon, make, versions
 from outside import QUERY, Seen, watched
 from results import Figure, figures_table
 
-HEADING = f"{CHAINS} chains × {LENGTH} jobs that do nothing, over ssh"
-LAB = True
 AIM = 1.2
+NAMES = {"slurm": "Slurm", "sge": "Grid Engine"}
 
 
-def measure(repeat: int) -> str:
-    """The text below the heading."""
-    rows = [row for scheduler in ("slurm", "sge") for row in on(scheduler, repeat)]
-    said = "; ".join(map(versions, ("slurm", "sge")))
-    return f"""Medians of {repeat} runs of each kind, taken in turn. {said}.
+class Makespan:
+    """The measurement on one scheduler."""
+
+    LAB = True
+
+    def __init__(self, scheduler: str) -> None:
+        self.scheduler = scheduler
+        name = NAMES[scheduler]
+        self.HEADING = f"{CHAINS} chains × {LENGTH} jobs that do nothing, over ssh to {name}"
+
+    def measure(self, repeat: int) -> str:
+        """The text below the heading."""
+        rows = self.figures(repeat)
+        return f"""Medians of {repeat} runs of each kind, taken in turn.
+{versions(self.scheduler)}.
 
 `--maxqsub 64 --interval 1`. The floor is one ssh session that submits the same chains with the
 scheduler's own dependencies, without any monitor; the tree is there already. jobmon's time is that
@@ -25,29 +34,28 @@ one query of the queue. Where there is no floor, the ratio is to the aim.
 
 {figures_table(rows)}"""
 
-
-def on(scheduler: str, repeat: int) -> list[Figure]:
-    """Time, and what it cost the login node."""
-    time = Figure(f"{scheduler}: time to the end", AIM)
-    logins = Figure(f"{scheduler}: logins", 1, unit="")
-    commands = Figure(f"{scheduler}: remote commands an interval", 2, unit="")
-    fetches = Figure(f"{scheduler}: rsyncs home an interval", 1, unit="")
-    for number in range(repeat):
-        with fresh(scheduler) as where:
-            time.floors.append(floor(where))
-        taken, seen = ours(scheduler)
-        queries = seen.calls[QUERY[scheduler]]
-        time.figures.append(taken)
-        time.beside = f"last run: {seen}"
-        logins.figures.append(seen.logins)
-        commands.figures.append(seen.commands / queries)
-        fetches.figures.append(seen.fetches / queries)
-        print(
-            f"{scheduler} {number + 1}/{repeat}: floor {time.floors[-1]:.1f} s, "
-            f"jobmon {taken:.1f} s ({seen})",
-            flush=True,
-        )
-    return [time, logins, commands, fetches]
+    def figures(self, repeat: int) -> list[Figure]:
+        """Time, and what it cost the login node."""
+        time = Figure("time to the end", AIM)
+        logins = Figure("logins", 1, unit="")
+        commands = Figure("remote commands an interval", 2, unit="")
+        fetches = Figure("rsyncs home an interval", 1, unit="")
+        for number in range(repeat):
+            with fresh(self.scheduler) as where:
+                time.floors.append(floor(where))
+            taken, seen = ours(self.scheduler)
+            queries = seen.calls[QUERY[self.scheduler]]
+            time.figures.append(taken)
+            time.beside = f"last run: {seen}"
+            logins.figures.append(seen.logins)
+            commands.figures.append(seen.commands / queries)
+            fetches.figures.append(seen.fetches / queries)
+            print(
+                f"{self.scheduler} {number + 1}/{repeat}: floor {time.floors[-1]:.1f} s, "
+                f"jobmon {taken:.1f} s ({seen})",
+                flush=True,
+            )
+        return [time, logins, commands, fetches]
 
 
 def ours(scheduler: str) -> tuple[float, Seen]:

@@ -14,6 +14,10 @@ from places import LAB
 
 #: the program that tells of the queue
 QUERY = {"slurm": "squeue", "sge": "qstat"}
+PROGRAMS = {
+    "slurm": {"sbatch", "squeue", "scancel", "scontrol"},
+    "sge": {"qsub", "qstat", "qdel", "qacct"},
+}
 
 
 @dataclass
@@ -38,20 +42,24 @@ class Seen:
         return f"{ssh}, {calls}" if calls else ssh
 
 
-def read(sshd: str, ssh: str, programs: str) -> Seen:
-    """Counts from what the three logs say: of sshd, of the ssh program here, of the schedulers'."""
+def read(host: str, sshd: str, ssh: str, programs: str) -> Seen:
+    """Counts from what the three logs say: of sshd, of the ssh program here, of the schedulers'.
+
+    The last two tell of other hosts as well.
+    """
+    here = f" lab-{host} rsync --server"
     return Seen(
         logins=sshd.count("Accepted publickey"),
         sessions=sshd.count("Starting session: "),
-        rsyncs=ssh.count(" rsync --server"),
-        fetches=ssh.count(" rsync --server --sender"),
-        calls=Counter(programs.split()),
+        rsyncs=ssh.count(here),
+        fetches=ssh.count(f"{here} --sender"),
+        calls=Counter(name for name in programs.split() if name in PROGRAMS[host]),
     )
 
 
 @contextmanager
 def watched(host: str) -> Iterator[Seen]:
-    """Filled in at the end. Nobody else may use the lab meanwhile."""
+    """Filled in at the end. Nobody else may use this host of the lab meanwhile."""
     names = [f"log/sshd-{host}.log", "ssh-calls.log", "scheduler-calls.log"]
     logs = [LAB / name for name in names]
     before = [log.stat().st_size for log in logs]
@@ -59,7 +67,7 @@ def watched(host: str) -> Iterator[Seen]:
     begun = time.monotonic()
     yield seen
     seconds = time.monotonic() - begun
-    found = read(*(_since(log, size) for log, size in zip(logs, before, strict=True)))
+    found = read(host, *(_since(log, size) for log, size in zip(logs, before, strict=True)))
     seen.__dict__.update(found.__dict__ | {"seconds": seconds})
 
 

@@ -107,32 +107,38 @@ def environment() -> Iterator[Path]:
 
 def once(rival: Rival, python: Path) -> None:
     """One run of it, in fresh folders; what it started does not outlive it."""
-    with fresh("slurm") as where, watched("slurm") as rival.seen:
+    with fresh("slurm") as where:
         make(where.folder / "jobs")
         command = rival.command(where, python)
         owned(where.folder)
         log = where.tmp / "log"
-        begun = time.monotonic()
-        with open(log, "w") as out:
+        with open(log, "w") as out, watched("slurm") as rival.seen:
+            begun = time.monotonic()
             process = subprocess.Popen(
                 command, stdout=out, stderr=out, cwd=where.tmp, start_new_session=True
             )
-        try:
-            code = process.wait(LIMIT)
-            while code == 0 and not rival.waits and markers(where) < JOBS:
-                if time.monotonic() - begun > LIMIT:
-                    raise subprocess.TimeoutExpired(command, LIMIT)
-                time.sleep(0.05)
+            code = wait(process, rival, where)
             taken = time.monotonic() - begun
-            if code == 0 and markers(where) == JOBS:
-                rival.times.append(taken)
-            else:
-                said = " ".join(log.read_text(errors="replace").split())[-300:]
-                rival.cannot = f"exit status {code}, {markers(where)} of {JOBS} jobs: {said}"
-        except subprocess.TimeoutExpired:
-            rival.cannot = f"{markers(where)} of {JOBS} jobs in {LIMIT:.0f} s"
-        finally:
-            end(process, where)
+        end(process, where)
+        ran = markers(where)
+        if code == 0 and ran == JOBS:
+            rival.times.append(taken)
+        elif code is None or taken > LIMIT:
+            rival.cannot = f"{ran} of {JOBS} jobs in {LIMIT:.0f} s"
+        else:
+            said = " ".join(log.read_text(errors="replace").split())[-300:].replace("|", "/")
+            rival.cannot = f"exit status {code}, {ran} of {JOBS} jobs: {said}"
+
+
+def wait(process: subprocess.Popen[bytes], rival: Rival, where: Place) -> int | None:
+    """The exit status, when all jobs have ended as well; None: it goes on after the limit."""
+    over = time.monotonic() + LIMIT
+    while time.monotonic() < over:
+        code = process.poll()
+        if code or (code == 0 and (rival.waits or markers(where) == JOBS)):
+            break
+        time.sleep(0.05)
+    return process.poll()
 
 
 def end(process: subprocess.Popen[bytes], where: Place) -> None:
@@ -151,7 +157,7 @@ for p in /proc/[0-9]*; do case $(readlink "$p/cwd") in {folder}*) kill "${{p#/pr
 
 def markers(where: Place) -> int:
     """How many jobs have run, wherever the program put their folders."""
-    return len(list(where.folder.rglob("qsub.finished.*")))
+    return sum(len(list(at.rglob("qsub.finished.*"))) for at in (where.folder, where.tmp / "jobs"))
 
 
 def rivals() -> list[Rival]:
@@ -166,10 +172,10 @@ def rivals() -> list[Rival]:
     ]
 
 
-def there(where: Place, *words: object) -> list[str]:
-    """Run this in the folder of the jobs on the cluster."""
-    line = f"cd {where.folder}/jobs && {shlex.join(map(str, words))}"
-    return [*ssh(where.remote), f"HOME={where.folder}; export HOME; {line}"]
+def there(where: Place, python: Path, *words: object) -> list[str]:
+    """Run this in the folder of the jobs on the cluster, with the programs of that environment."""
+    line = f"HOME={where.folder} PATH={python.parent}:$PATH; export HOME PATH"
+    return [*ssh(where.remote), f"{line}; cd ~/jobs && {shlex.join(map(str, words))}"]
 
 
 def myqueue(where: Place, python: Path) -> list[str]:
@@ -179,7 +185,7 @@ def myqueue(where: Place, python: Path) -> list[str]:
     (home / "config.py").write_text(f"config = {config}\n")
     idiom(where, "for_myqueue.py")
     folders = sorted(path.name for path in (where.folder / "jobs").glob("c*"))
-    return there(where, python.parent / "mq", "workflow", "for_myqueue.py", *folders)
+    return there(where, python, "mq", "workflow", "for_myqueue.py", *folders)
 
 
 def dpd(where: Place, python: Path) -> list[str]:
@@ -197,18 +203,17 @@ def snakemake(where: Place, python: Path) -> list[str]:
     idiom(where, "Snakefile")
     words = ["--executor", "slurm", "--jobs", str(SLOTS), "--slurm-status-command", "squeue"]
     words += ["--seconds-between-status-checks", "1", "--max-jobs-per-second", "1000"]
+    words += ["--slurm-init-seconds-before-status-checks", "1"]
     words += ["--default-resources", "slurm_partition=debug", "mem_mb=10", "runtime=10"]
-    path = f"PATH={python.parent}:$PATH"
-    line = there(where, python.parent / "snakemake", *words)
-    return [*line[:-1], f"{path}; {line[-1]}"]
+    return there(where, python, "snakemake", *words)
 
 
 def parsl(where: Place, python: Path) -> list[str]:
-    return there(where, python, idiom(where, "for_parsl.py"), WORKERS)
+    return there(where, python, "python", idiom(where, "for_parsl.py"), WORKERS)
 
 
 def hyperqueue(where: Place, python: Path) -> list[str]:
-    return there(where, python, idiom(where, "for_hyperqueue.py"), SLOTS)
+    return there(where, python, "python", idiom(where, "for_hyperqueue.py"), SLOTS)
 
 
 def idiom(where: Place, name: str) -> str:

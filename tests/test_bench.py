@@ -60,8 +60,9 @@ def test_what_the_outside_sees_of_a_run() -> None:
         "2026-11-22T00:45:38+0000 1 -S s -- lab-slurm sh\\ -s\n"
         "2026-11-22T00:45:38+0000 2 -S s lab-slurm rsync --server -s -logDtpre.iLsfxCIvu\n"
         "2026-11-22T00:45:38+0000 3 -S s lab-slurm rsync --server --sender -s -logDtpre\n"
+        "2026-11-22T00:45:38+0000 4 -S s lab-sge rsync --server --sender -s -logDtpre\n"
     )
-    seen = outside.read(sshd, ssh, "sbatch\nsqueue\nsbatch\n")
+    seen = outside.read("slurm", sshd, ssh, "sbatch\nsqueue\nqstat\nsbatch\n")
     assert (seen.logins, seen.commands, seen.rsyncs, seen.fetches) == (1, 3, 2, 1)
     assert seen.calls == Counter(sbatch=2, squeue=1)
     assert str(seen) == "1 login, 3 commands, 2 rsync, 2 sbatch, 1 squeue"
