@@ -50,7 +50,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--only", nargs="+", choices=ALL, default=list(OURS), metavar="NAME")
     options.add_argument("--repeat", type=int, default=3, help="runs of each kind (default 3)")
+    options.add_argument("--limit", type=float, help="seconds for each peer (default 480)")
     chosen = options.parse_args()
+    peers.LIMIT = chosen.limit or peers.LIMIT
     for name in chosen.only:
         module = ALL[name]
         if module.LAB and not lab_is_up():

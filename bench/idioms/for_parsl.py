@@ -35,7 +35,7 @@ def main():
         for folder in sorted(Path().absolute().glob("c*")):
             before = None
             for id in range(len(list(folder.glob("qsub.[0-9]")))):
-                before = job(str(folder), id, before)
+                before = job(str(folder), id, before=before)
             last.append(before)
         for one in last:
             one.result()
