@@ -50,6 +50,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--only", nargs="+", choices=ALL, default=list(OURS), metavar="NAME")
     options.add_argument("--repeat", type=int, default=3, help="runs of each kind (default 3)")
+    options.add_argument("--note", default="", help="a sentence for RESULTS.md")
     options.add_argument("--limit", type=float, help="seconds for each peer (default 480)")
     chosen = options.parse_args()
     peers.LIMIT = chosen.limit or peers.LIMIT
@@ -61,7 +62,8 @@ def main() -> None:
         with FileLock(LAB / "tests.lock", timeout=3600) if module.LAB else nullcontext():
             text = module.measure(chosen.repeat)
         command = "make bench-peers" if name == "peers" else "make bench"
-        results.put(module.HEADING, f"{results.origin(command)} {text}")
+        said = " ".join(filter(None, [results.origin(command), chosen.note, text]))
+        results.put(module.HEADING, said)
 
 
 if __name__ == "__main__":
