@@ -16,10 +16,11 @@ LAB = True
 FOLDERS, EACH = 100, 10
 JOBS = FOLDERS * EACH
 AIM = 3.0
-# an hour off, so that all of them wait in the queue; or as many run as there are slots
+# an hour off, so that all of them wait in the queue; or as many run as there are slots (set -e: the
+# signal may reach sleep before its shell)
 KINDS = {
     "all wait": "#!/bin/sh\n#SBATCH --begin=now+1hour\ntouch qsub.finished.{}\n",
-    "64 of them run": "#!/bin/sh\nsleep 3600\ntouch qsub.finished.{}\n",
+    "64 of them run": "#!/bin/sh\nset -e\nsleep 3600\ntouch qsub.finished.{}\n",
 }
 
 
