@@ -9,7 +9,7 @@ from pathlib import Path
 from chains import fresh, make
 from outside import Seen, watched
 from places import Place, newest, wait_for
-from results import Figure, figures_table
+from results import Figure, figures_table, medians
 
 HEADING = "`kill` of 1,000 queued jobs over ssh"
 LAB = True
@@ -27,7 +27,7 @@ KINDS = {
 def measure(repeat: int) -> str:
     """The text below the heading."""
     rows = [row for kind in KINDS for row in of(kind, repeat)]
-    return f"""Medians of {repeat} runs.
+    return f"""{medians(repeat)}
 
 {FOLDERS} folders × {EACH} jobs, `--maxqsub {JOBS}`, on Slurm. When all are in the queue, `./kill`
 of the run is called, the whole program: its monitor ends, then the jobs.

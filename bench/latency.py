@@ -11,7 +11,7 @@ import places
 from chains import CHAINS, LENGTH, fresh, jobmon, make
 from outside import Seen, watched
 from proxy import proxied
-from results import Figure, figures_table
+from results import Figure, figures_table, medians
 
 HEADING = f"{CHAINS} chains × {LENGTH} jobs over a line with 150 ms more a round trip"
 LAB = True
@@ -32,7 +32,7 @@ def measure(repeat: int) -> str:
             f"({seen})",
             flush=True,
         )
-    return f"""Medians of {repeat} runs of each kind, taken in turn.
+    return f"""{medians(repeat)}
 
 The line is a proxy that hands on each byte {ROUND_TRIP * 500:.0f} ms later in either direction, as
 many as come. "floor" here is jobmon without it; `--maxqsub 64 --interval 1`.

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from chains import fresh, jobmon, make
-from results import Figure, figures_table
+from results import Figure, figures_table, medians
 
 HEADING = "1,000 jobs that do nothing on this machine, two at a time"
 LAB = False
@@ -31,7 +31,7 @@ def measure(repeat: int) -> str:
             f"jobmon {row.figures[-1]:.1f} s",
             flush=True,
         )
-    return f"""Medians of {repeat} runs of each kind, taken in turn. {said.splitlines()[0]}.
+    return f"""{medians(repeat)} {said.splitlines()[0]}.
 
 {FOLDERS} folders × {EACH} jobs that need nothing, `--remote local --maxqsub {SLOTS} --interval 1`.
 The floor is `parallel -j{SLOTS}`, each job in its folder by `sh`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chains import CHAINS, LENGTH, floor, fresh, jobmon, make, versions
 from outside import QUERY, Seen, watched
-from results import Figure, figures_table
+from results import Figure, figures_table, medians
 
 AIM = 1.2
 NAMES = {"slurm": "Slurm", "sge": "Grid Engine"}
@@ -23,7 +23,7 @@ class Makespan:
     def measure(self, repeat: int) -> str:
         """The text below the heading."""
         rows = self.figures(repeat)
-        return f"""Medians of {repeat} runs of each kind, taken in turn.
+        return f"""{medians(repeat)}
 {versions(self.scheduler)}.
 
 `--maxqsub 64 --interval 1`. The floor is one ssh session that submits the same chains with the

@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,13 +20,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
 import places
 from chains import CHAINS, LENGTH, floor, fresh, jobmon, make, owned, ssh, versions
 from outside import Seen, watched
 from places import Place
-from results import spread, table
+from results import medians, spread, table
 
 HEADING = f"{CHAINS} chains × {LENGTH} jobs that do nothing, by other programs"
 LAB = True
@@ -71,13 +71,19 @@ def measure(repeat: int) -> str:
                     once(rival, python)
                     last = rival.cannot or f"{rival.times[-1]:.1f} s"
                     print(f"{number + 1}/{repeat}: {rival.name} {last} ({rival.seen})", flush=True)
-    low = median(floors)
+    low = statistics.median(floors)
     rows = [
         ["floor", spread(floors, " s"), "1.00", "", "one ssh session, no monitor"],
-        ["jobmon", spread(ours, " s"), f"{median(ours) / low:.2f}", str(seen), "over ssh"],
+        [
+            "jobmon",
+            spread(ours, " s"),
+            f"{statistics.median(ours) / low:.2f}",
+            str(seen),
+            "over ssh",
+        ],
         *(row(rival, low) for rival in found),
     ]
-    return f"""Medians of {repeat} runs of each, taken in turn. {versions("slurm")}.
+    return f"""{medians(repeat)} {versions("slurm")}.
 
 Same jobs, same cluster: real Slurm with {SLOTS} slots. Each program as it is from PyPI, in the way
 of its own manual (`bench/idioms/`), and at most {LIMIT:.0f} s. jobmon: `--maxqsub 64 --interval 1`.
@@ -89,7 +95,7 @@ Logins and commands are those that sshd saw; the login that starts a program on 
 def row(rival: Rival, low: float) -> list[str]:
     time, ratio = f"cannot: {rival.cannot}", "-"
     if not rival.cannot:
-        time, ratio = spread(rival.times, " s"), f"{median(rival.times) / low:.2f}"
+        time, ratio = spread(rival.times, " s"), f"{statistics.median(rival.times) / low:.2f}"
     return [rival.name, time, ratio, str(rival.seen), rival.how]
 
 

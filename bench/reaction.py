@@ -13,7 +13,7 @@ from chains import fresh, jobmon, make
 from cluster import FAULTS
 from outside import QUERY, watched
 from places import newest
-from results import Figure, figures_table
+from results import Figure, figures_table, medians
 
 HEADING = "From a marker to the submission that waits for it"
 LAB = True
@@ -43,7 +43,7 @@ def measure(repeat: int) -> str:
             f"99 % {rows[1].figures[-1]:.2f} s, longest {max(delays):.2f} s, {beside}",
             flush=True,
         )
-    return f"""Medians of {repeat} runs.
+    return f"""{medians(repeat)}
 
 {CHAINS} chains × {LENGTH} jobs of {SHORTEST:g} to {LONGEST:g} s (seeded) over ssh to Slurm,
 `--maxqsub {CHAINS} --interval {INTERVAL}`: {CHAINS * (LENGTH - 1)} delays a run, from the time of

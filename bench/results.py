@@ -69,6 +69,11 @@ def origin(command: str) -> str:
     return f"`{command}`, {date.today()}, {machine}."
 
 
+def medians(repeat: int) -> str:
+    """What the figures of so many runs are."""
+    return f"Medians of {repeat} runs, taken in turn." if repeat > 1 else "A single run."
+
+
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows as a table; the first is its head."""
     ruled = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
