@@ -106,7 +106,7 @@ def environment() -> Iterator[Path]:
         os.chmod(folder, 0o755)
         subprocess.run([PYTHON, "-m", "venv", "--without-pip", f"{folder}/v"], check=True)
         python = Path(folder, "v/bin/python")
-        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q"]
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-qq"]
         subprocess.run([*pip, "-r", str(HERE / "peers.txt")], check=True, stderr=sys.stderr)
         yield python
 
