@@ -96,7 +96,13 @@ def row(rival: Rival, low: float) -> list[str]:
     time, ratio = f"cannot: {rival.cannot}", "-"
     if not rival.cannot:
         time, ratio = spread(rival.times, " s"), f"{statistics.median(rival.times) / low:.2f}"
-    return [rival.name, time, ratio, str(rival.seen), rival.how]
+    return [f"{rival.name} {version(rival.name)}", time, ratio, str(rival.seen), rival.how]
+
+
+def version(name: str) -> str:
+    """What peers.txt wants of it."""
+    lines = (HERE / "peers.txt").read_text().split()
+    return dict(line.split("==") for line in lines)[name.lower()]
 
 
 @contextmanager
