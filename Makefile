@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 TRY    := try
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test trials lab lab-down bench bench-web bench-sweep bench-runlist bench-analyse bench-claims bench-scale together rounds inbox-rounds check format clean
+.PHONY: help install run test trials lab lab-down bench bench-peers bench-web bench-sweep bench-runlist bench-analyse bench-claims bench-scale bench-simulated together rounds inbox-rounds check format clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -38,8 +38,11 @@ lab:  ## start a real sshd, Slurm, Grid Engine, PostgreSQL here, and fake cluste
 lab-down:  ## stop what lab started
 	lab/down
 
-bench: $(VENV)/.dev  ## measure against the floor; writes into bench/RESULTS.md
-	$(BIN)/python bench/bench.py
+bench: $(VENV)/.dev  ## measure against floors and aims (needs lab, GNU parallel; BENCH=OPTIONS); writes bench/RESULTS.md
+	$(BIN)/python bench/bench.py $(BENCH)
+
+bench-peers: $(VENV)/.dev  ## other programs beside ours, from PyPI (needs lab; BENCH=OPTIONS); the same file
+	$(BIN)/python bench/bench.py --only peers $(BENCH)
 
 bench-web: $(VENV)/.dev  ## measure HTTP and reports at 10,000 jobs; the same file
 	$(BIN)/python bench/web.py
