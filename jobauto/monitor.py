@@ -95,7 +95,7 @@ class Monitor:
         self.obeying.end_killed()
         self.record()
         if self.submitting.submit(self.seen, self.guard):
-            self.ledger.save(self.clock.date())  # qstat has not changed
+            self.ledger.save(self.clock.date(), self.obeying.interval)  # qstat has not changed
         self.fetch()
 
     def notice(self) -> None:
@@ -116,6 +116,7 @@ class Monitor:
             if name in self.graph.needs:
                 self.graph.set_needs(name, self.graph.needs[name])
         self.begun = self.begun and not edited
+        self.ledger.save(self.clock.date(), self.obeying.interval)  # what was put off
 
     def share(self) -> None:
         """Tell others what became of our jobs, and take over what they have done."""
@@ -129,7 +130,7 @@ class Monitor:
         if reusing is None:
             return
         reusing.remember()
-        while taken := reusing.take_over(self.submitting.ready()):
+        while taken := reusing.take_over(list(self.submitting.ready())):
             for name in taken:
                 job = self.graph.jobs[name]
                 self._to_fetch.add(job.folder)
@@ -243,8 +244,7 @@ class Monitor:
             self.queue(self.graph.arrived(entry.job.marker))
             return
         tail = seen.endings[entry.jobid].tail if entry.jobid in seen.endings else ""
-        text = f"{quoting.shown(name)} {what}: {detail}\n{tail}"
-        log.warning("%s", text.rstrip())
+        log.warning("%s", f"{quoting.shown(name)} {what}: {detail}\n{tail}".rstrip())
         if tail:
             self.run.keep_tail(entry.attempt, tail)
         if what == "failed" and entry.retries < self.limits.retries:
@@ -267,6 +267,7 @@ class Monitor:
 
     def fetch_all(self) -> None:
         """Bring home everything that is asked for, at the end of the run."""
+        self.ledger.save(self.clock.date())
         if not self.inbox:
             self.host.pull(self.run.rdir, self.run.folder, self.results, ())
         if self.submitting.admitting:
@@ -276,17 +277,16 @@ class Monitor:
     def record(self) -> None:
         """Write quelist, qsub.now and qstat."""
         date = self.clock.date()
-        self.ledger.save(date)
+        self.ledger.save(date, self.obeying.interval)
         text = f"# {date} {self.dialect.name} on {self.host.name}\n{self.seen.text}"
         files.replace(self.run.folder / "qstat", text, durable=False)
 
     def over(self) -> bool:
         """Nothing is in the queue, nothing may start, and nothing awaited has appeared."""
-        if self.ledger.in_flight() or self.ledger.lingering or self.submitting.ready():
+        if self.ledger.in_flight() or self.ledger.lingering or any(self.submitting.ready()):
             return False
-        if self.submitting.shared and not self.submitting.shared.settled():
-            return False
-        if self.inbox and self.inbox.waits():
+        shared = self.submitting.shared
+        if (shared and not shared.settled()) or (self.inbox and self.inbox.waits()):
             return False
         awaited = self.graph.watched()
         if not awaited <= self.seen.there | self.seen.missing:

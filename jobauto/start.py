@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 from collections.abc import Callable, Iterator
@@ -145,7 +146,8 @@ def prepare(of: Run, chosen: Settings, host: Host, clock: Clock, strict: bool = 
     found, graph, problems = run.survey(of.folder)
     if strict:
         raise_all(problems or graph.cycles())
-    ledger = Ledger(of.folder, of.id)
+    # others act on verdicts at once: those of a shared task, and what lets folders out of an inbox
+    ledger = Ledger(of.folder, of.id, None if chosen.task or not strict else clock.elapsed)
     first_time = not ledger.log.exists()
     known = ledger.recover()
     monitor = Monitor(
@@ -250,7 +252,12 @@ def watching(
             _remember(of, chosen)
             monitor = prepare(of, chosen, host, clock, strict=first is None)
             monitor.guard = guard
-            yield monitor
+            try:
+                yield monitor
+            finally:
+                with contextlib.suppress(OSError, UserError):
+                    guard()
+                    monitor.ledger.catch_up()
     finally:
         if host:
             runner.resume()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from jobauto import quoting
 from jobauto.admitting import Admitting
@@ -136,7 +137,11 @@ class Submitting:
 
     def _chosen(self, room: int) -> list[str]:
         """Up to `room` of the jobs that may start: those with tokens, which nobody else does."""
-        ready = self.reusing.worth_running(self.ready()) if self.reusing else self.ready()
+        if not (self.reusing or self.shared or self.admitting):
+            return list(islice(self.ready(), room))
+        ready = list(self.ready())
+        if self.reusing:
+            ready = self.reusing.worth_running(ready)
         if self.shared:  # it takes back by itself what gets no tokens after all
             likely = self.admitting.likely(ready) if self.admitting else ready
             ready = self.shared.take(likely, room)
@@ -148,14 +153,12 @@ class Submitting:
         pending = sum(_pending(entry, seen) for entry in flying)
         return self.limits.room(len(flying), pending)
 
-    def ready(self) -> list[str]:
-        """Queued jobs that may start now, in the order of quelist."""
+    def ready(self) -> Iterator[str]:
+        """Queued jobs that may start now, in the order of quelist; as many as are asked for."""
         lingering = {attempt.job.name for attempt in self.ledger.lingering.values()}
-        return [
-            name
-            for name in self.ledger.ready()
-            if name not in lingering and name in self.graph.jobs and self.graph.satisfied(name)
-        ]
+        for name in self.ledger.ready():
+            if name not in lingering and name in self.graph.jobs and self.graph.satisfied(name):
+                yield name
 
 
 def _pending(entry: Entry, seen: Seen) -> bool:

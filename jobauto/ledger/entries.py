@@ -23,6 +23,7 @@ class Entry:
     jobid: str = ""
     open: bool = False  # the attempt has no verdict yet: the job may be in the queue
     ran: bool = False  # qsub.log has, or will get, the line that says since when it runs
+    place: int = field(default=-1, compare=False)  # grows from line to line of quelist
 
     @property
     def state(self) -> State:
