@@ -15,16 +15,12 @@ import logging
 import pstats
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
-
-import results
 
 from jobauto.clock import Clock
 from jobauto.graph import Graph, Need

@@ -37,6 +37,7 @@ from jobauto.remote.probe import FindMarkers
 from jobauto.resources import Resources
 from jobauto.run import Run
 from jobauto.schedulers import Dialect
+from jobauto.states import States
 from jobauto.strange import Strange
 from jobauto.submitting import Submitting
 
@@ -74,12 +75,14 @@ class Monitor:
     _moved: float = field(init=False)  # when a job ended last, as far as this process knows
     submitting: Submitting = field(init=False)
     obeying: Obeying = field(init=False)
+    standing: States = field(init=False)
 
     def __post_init__(self) -> None:
         self._moved = self.clock.elapsed()
         parts = (self.run, self.graph, self.ledger, self.host, self.dialect, self.limits)
         self.submitting = Submitting(*parts, self.noticing, self.asking, self.clock)
         self.obeying = Obeying(*parts, self.noticing, self.clock, self.interval)
+        self.standing = States(self.graph, self.ledger, self.clock.elapsed)
 
     def tick(self) -> None:
         """One round. RemoteError: nothing was learned this time, and nothing changed."""
@@ -165,7 +168,6 @@ class Monitor:
     def observe(self) -> Seen:
         """Ask everything that this tick needs to know in one remote command."""
         flying = self.ledger.in_flight()
-        watched = self.graph.watched() | {e.job.marker for e in flying}
         # somebody wants a job again that is unsure: the last chance to find it in the queue
         wanted = any(e.state is State.READY for e in self.ledger.unsure())
         verify, self._gap = (self._gap and bool(flying)) or wanted, True
@@ -174,7 +176,7 @@ class Monitor:
                 self.dialect,
                 self.run.rdir,
                 jobids=[e.jobid for e in flying if e.jobid] + list(self.ledger.lingering),
-                files=sorted(watched),
+                files=sorted(self.graph.watched() | {e.job.marker for e in flying}),
                 doubtful=[e.attempt for e in flying if not e.jobid and e.attempt],
                 suspects=self.missing.suspects(flying),
                 verify=verify,
@@ -199,8 +201,7 @@ class Monitor:
                 self._settle(entry, verdict, seen)
             elif entry.attempt and not entry.jobid and entry.attempt.token not in seen.claims:
                 self.submitting.unclaimed.add(name)
-        now_accepted += self._found_late(seen)
-        self.ledger.accept(now_accepted, self.clock.date())
+        self.ledger.accept(now_accepted + self._found_late(seen), self.clock.date())
         self.ledger.note_running(seen)
         for jobid, attempt in list(self.ledger.lingering.items()):
             if not seen.names(jobid, attempt.token):
@@ -215,8 +216,7 @@ class Monitor:
         """Jobs given up as unsure that the queue names after all, with their JOBIDs."""
         found = []
         for entry in self.ledger.unsure():
-            jobid = seen.by_token(entry.attempt.token) if entry.attempt else None
-            if jobid:
+            if entry.attempt and (jobid := seen.by_token(entry.attempt.token)):
                 found.append((entry.job.name, jobid))
                 log.warning("%s was submitted after all: %s", quoting.shown(entry.job.name), jobid)
         return found

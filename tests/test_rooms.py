@@ -38,6 +38,7 @@ ORDER = [
     "tree",
     "runlist",
     "ledger",
+    "states",
     "conditions",
     "sharing",
     "limits",

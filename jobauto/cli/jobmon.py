@@ -116,32 +116,32 @@ def watch(monitor: Monitor, chosen: Settings, runner: Runner, screen: show.Scree
     """Tick until the run is over, and let everybody see it; the exit code."""
     with (
         telling(monitor, chosen, runner.pause) as teller,
-        _watched(monitor, chosen, screen) as watched,
+        _watched(monitor, chosen, runner.pause, screen) as (watched, pause),
     ):
 
         def see(monitor: Monitor, link: Link) -> None:
             teller.look(monitor, link)
             watched(monitor, link)
 
-        code = loop(monitor, runner.pause, see, once=chosen.once, give_up=chosen.give_up)
+        code = loop(monitor, pause, see, once=chosen.once, give_up=chosen.give_up)
         teller.ended(code)
     return code
 
 
 @contextmanager
 def _watched(
-    monitor: Monitor, chosen: Settings, screen: show.Screen
-) -> Iterator[Callable[[Monitor, Link], None]]:
-    """Who is to see each tick: the terminal and, unless it is not wanted, HTTP."""
+    monitor: Monitor, chosen: Settings, pause: Callable[[float], None], screen: show.Screen
+) -> Iterator[tuple[Callable[[Monitor, Link], None], Callable[[float], None]]]:
+    """Who is to see each tick: the terminal and, unless it is not wanted, HTTP; how to wait."""
     if chosen.once or chosen.no_http:
-        yield screen.progress
+        yield screen.progress, pause
         return
     # an import that takes a moment, and that --help and cron do without
     from jobauto.web import server
 
     with server.serving(monitor, chosen.port) as board:
         if board is None:
-            yield screen.progress
+            yield screen.progress, pause
             return
         screen.say(f"http    {server.url(monitor.run)}")
 
@@ -149,7 +149,7 @@ def _watched(
             screen.progress(monitor, link)
             board.publish(monitor, link)
 
-        yield both
+        yield both, board.pausing(pause)
 
 
 if __name__ == "__main__":
