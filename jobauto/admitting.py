@@ -118,7 +118,7 @@ class Admitting:
             self._wants[name] = wants
 
     def _blocked(self) -> set[str]:
-        bad = (name for name, entry in self.ledger.entries.items() if entry.state.bad)
+        bad = (entry.job.name for entry in self.ledger.bad())
         return set(self.graph.blocked_by(name for name in bad if name in self.graph.jobs))
 
     def _undone(self, name: str, blocked: set[str]) -> bool:

@@ -61,7 +61,11 @@ class Wants:
     @property
     def all(self) -> Mapping[str, int]:
         """What has to be free for the job to start."""
-        return Counter(self.tokens) + Counter(self.kept)
+        if not self.kept or not self.tokens:
+            return self.tokens or self.kept
+        return {
+            t: self.tokens.get(t, 0) + self.kept.get(t, 0) for t in {**self.tokens, **self.kept}
+        }
 
 
 class Inexpressible(ValueError):
