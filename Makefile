@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 TRY    := try
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test trials lab lab-down bench bench-web bench-sweep bench-runlist bench-analyse bench-claims together rounds inbox-rounds check format clean
+.PHONY: help install run test trials lab lab-down bench bench-web bench-sweep bench-runlist bench-analyse bench-claims bench-simulated together rounds inbox-rounds check format clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -52,6 +52,9 @@ bench-runlist: $(VENV)/.dev  ## time 100,000 run files; the same file
 
 bench-analyse: $(VENV)/.dev  ## time the results of 10,000 jobs; the same file
 	$(BIN)/python bench/analyse.py
+
+bench-simulated: $(VENV)/.dev  ## runs of up to 1,000,000 jobs in memory; the same file
+	$(BIN)/python bench/simulated.py
 
 bench-claims: $(VENV)/.dev  ## claims a second in a shared task (needs lab); the same file
 	$(BIN)/python bench/claims.py

@@ -15,6 +15,7 @@ import logging
 import pstats
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,11 +23,13 @@ from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
 
+import results
+
 from jobauto.clock import Clock
 from jobauto.graph import Graph, Need
 from jobauto.ledger import Ledger
 from jobauto.limits import ErrorRate, Limits
-from jobauto.loop import loop
+from jobauto.loop import Link, loop
 from jobauto.model import Claim, InQueue, Job, Queued, Seen
 from jobauto.monitor import Monitor
 from jobauto.noticing import Noticing
@@ -43,6 +46,9 @@ TICKS = 50
 SIZES = (10_000, 100_000, 1_000_000)
 IDLE = (1_000, 10_000, 100_000)
 FLAT, QUICK, ALIKE = 1.5, 10.0, 2.0  # aims: ratio of a job, ms of an idle tick, ratio of it
+
+
+Figures = dict[str, float]
 
 
 class JumpingClock(Clock):
@@ -124,7 +130,7 @@ def world(folder: Path, jobs: int, maxqsub: int, seconds: float) -> Monitor:
     return Monitor(run, graph, ledger, host, DIALECTS["slurm"], limits, noticing, clock=clock)
 
 
-def idle(jobs: int, profile: bool = False) -> dict[str, float]:
+def idle(jobs: int, profile: bool = False) -> Figures:
     """CPU of a tick in which nothing happens, in ms."""
     with tempfile.TemporaryDirectory() as folder:
         monitor = world(Path(folder), jobs, ACTIVE, 1e9)
@@ -139,6 +145,7 @@ def idle(jobs: int, profile: bool = False) -> dict[str, float]:
                 watch.enable()
             monitor.tick()
             monitor.over()
+            see(monitor, Link())
             watch.disable()
             taken.append(time.process_time() - begun)
         if profile:
@@ -146,7 +153,7 @@ def idle(jobs: int, profile: bool = False) -> dict[str, float]:
         return {"ms": 1000 * statistics.median(taken)}
 
 
-def whole(jobs: int, profile: bool = False) -> dict[str, float]:
+def whole(jobs: int, profile: bool = False) -> Figures:
     """CPU and memory of a whole run."""
     with tempfile.TemporaryDirectory() as folder:
         monitor = world(Path(folder), jobs, IN_QUEUE, 15)
@@ -154,7 +161,7 @@ def whole(jobs: int, profile: bool = False) -> dict[str, float]:
         begun, at = time.process_time(), time.monotonic()
         if profile:
             watch.enable()
-        code = loop(monitor, monitor.clock.sleep)
+        code = loop(monitor, monitor.clock.sleep, see)
         watch.disable()
         if code:
             sys.exit(f"{jobs} jobs: exit code {code}")
@@ -163,6 +170,19 @@ def whole(jobs: int, profile: bool = False) -> dict[str, float]:
             pstats.Stats(watch).sort_stats("tottime").print_stats(25)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return {"cpu": cpu, "wall": wall, "ticks": monitor.ticks, "rss": memory}
+
+
+def see(monitor: Monitor, _link: Link) -> None:
+    """What the live line needs after each tick."""
+    monitor.standing.update()
+    assert monitor.standing.counts
+
+
+def apart(*words: str) -> Figures:
+    """Figures of a process of its own."""
+    done = subprocess.run([sys.executable, __file__, *words], check=True, capture_output=True)
+    found: Figures = json.loads(done.stdout)
+    return found
 
 
 def main() -> None:
@@ -177,6 +197,45 @@ def main() -> None:
         print(json.dumps(idle(chosen.idle, chosen.profile)))
     elif chosen.whole:
         print(json.dumps(whole(chosen.whole, chosen.profile)))
+    else:
+        write(
+            {jobs: apart("--idle", str(jobs)) for jobs in IDLE},
+            {jobs: apart("--whole", str(jobs)) for jobs in chosen.sizes},
+        )
+
+
+def write(idles: dict[int, Figures], wholes: dict[int, Figures]) -> None:
+    """The section of bench/RESULTS.md."""
+    least, first = idles[min(idles)]["ms"], min(wholes)
+    rows = [["what", "jobs", "figure", "ratio to the fewest", "aim", "memory"]]
+    for jobs, found in idles.items():
+        ms, ratio = found["ms"], found["ms"] / least
+        aim = f"≤ {QUICK:.0f} ms, ratio ≤ {ALIKE:.0f}"
+        rows.append(["CPU of an idle tick", f"{jobs:,}", f"{ms:.2f} ms", f"{ratio:.2f}", aim, ""])
+    for jobs, found in wholes.items():
+        cpu = found["cpu"] / jobs
+        rows.append(
+            [
+                f"CPU of a job, {found['ticks']:,.0f} ticks",
+                f"{jobs:,}",
+                f"{1000 * cpu:.3f} ms",
+                f"{cpu / (wholes[first]['cpu'] / first):.2f}",
+                f"ratio ≤ {FLAT}",
+                f"{found['rss']:.0f} MiB, {1024 * found['rss'] / jobs:.1f} KiB a job",
+            ]
+        )
+    results.put(
+        "Very many jobs against a cluster in memory",
+        f"""{results.origin("make bench-simulated")}
+
+Chains of {CHAIN} jobs; the cluster answers from a table, and the clock jumps over all waiting. An
+idle tick has {ACTIVE} jobs in the queue, and none ends; whole runs have `--maxqsub {IN_QUEUE}`.
+Looking at the job folders is left out, and so are ssh, rsync and scripts. Each size is a process of
+its own; memory is the most that it ever had.
+
+{results.table(rows)}
+""",
+    )
 
 
 if __name__ == "__main__":

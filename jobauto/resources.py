@@ -63,9 +63,8 @@ class Wants:
         """What has to be free for the job to start."""
         if not self.kept or not self.tokens:
             return self.tokens or self.kept
-        return {
-            t: self.tokens.get(t, 0) + self.kept.get(t, 0) for t in {**self.tokens, **self.kept}
-        }
+        more = {token: self.tokens.get(token, 0) + n for token, n in self.kept.items()}
+        return {**self.tokens, **more}
 
 
 class Inexpressible(ValueError):

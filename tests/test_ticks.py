@@ -225,7 +225,6 @@ def test_a_stopped_monitor_writes_what_was_put_off(
     try:
         with start.watching(w.run, w.chosen, w.host, runner, w.clock) as monitor:  # type: ignore
             monitor.tick()
-            monkeypatch.setattr(monitor.ledger._pending, "waits", monitor.ledger._pending.waits)
             w.clock.sleep(10)
             monitor.ledger._pending._next = 1e12
             monitor.tick()
