@@ -242,7 +242,7 @@ def test_the_states_that_are_kept_up_are_those_of_all_jobs(world: Callable[..., 
     monitor = w.monitor()
     seen = monitor.standing.follow()
     before: dict[str, State] = {}
-    for number in range(40):
+    for number in range(60):
         monitor.tick()
         monitor.standing.update()
         states, culprits = all_states(monitor.graph, monitor.ledger.entries)
@@ -255,6 +255,8 @@ def test_the_states_that_are_kept_up_are_those_of_all_jobs(world: Callable[..., 
         w.clock.sleep(10)
         if number == 20:
             (w.folder / "m001/qsub.dependency.2").unlink(missing_ok=True)
+        for entry in monitor.ledger.bad() if number == 30 else ():
+            monitor.ledger.say(entry.job.name, Word("retry", D0, "a-person"))
     assert monitor.over()
 
 
