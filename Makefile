@@ -56,6 +56,9 @@ bench-runlist: $(VENV)/.dev  ## time 100,000 run files; the same file
 bench-analyse: $(VENV)/.dev  ## time the results of 10,000 jobs; the same file
 	$(BIN)/python bench/analyse.py
 
+bench-simulated: $(VENV)/.dev  ## runs of up to 1,000,000 jobs in memory; the same file
+	$(BIN)/python bench/simulated.py
+
 bench-claims: $(VENV)/.dev  ## claims a second in a shared task (needs lab); the same file
 	$(BIN)/python bench/claims.py
 

@@ -111,12 +111,13 @@ def ticks(bench: Bench) -> list[Row]:
     """Ticks until the run is over: alone, and served with the snapshot and the events."""
     served, other, clock = bench.served, bench.alone.monitor(), bench.alone.clock
     alone, watched, copies = [], [], []
+    copier = snapshot.Copier(served.monitor)
     over = False
     while not over:
         alone.append(seconds(other.tick))
         clock.sleep(10)
         watched.append(seconds(served.tick))
-        copies.append(seconds(lambda: snapshot.take(served.monitor, Link(), None)))
+        copies.append(seconds(lambda: copier.take(Link(), None)))
         over = other.over() and served.monitor.over()
     low, high = statistics.median(alone), statistics.median(watched)
     return [

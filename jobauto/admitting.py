@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from jobauto import lock
@@ -46,12 +47,12 @@ class Admitting:
     _keepers: dict[str, list[str]] = field(default_factory=dict)  # by folder
     _held: bool = False  # something, perhaps since an earlier process
 
-    def admitted(self, ready: Sequence[str], room: int) -> list[str]:
+    def admitted(self, ready: Iterable[str], room: int) -> list[str]:
         """The first `room` of these jobs for which there are tokens. They are held from now on."""
         self._look()
         if not self._wants and not self._held:
-            return list(ready[:room])
-        turn = self._hold(ready, room)
+            return list(islice(ready, room))
+        turn = self._hold(list(ready), room)
         if turn.waiting != self._waiting:
             self._waiting = turn.waiting
             files.put(self.run.private / WAITING, turn.waiting, durable=False)
@@ -118,7 +119,7 @@ class Admitting:
             self._wants[name] = wants
 
     def _blocked(self) -> set[str]:
-        bad = (name for name, entry in self.ledger.entries.items() if entry.state.bad)
+        bad = (entry.job.name for entry in self.ledger.bad())
         return set(self.graph.blocked_by(name for name in bad if name in self.graph.jobs))
 
     def _undone(self, name: str, blocked: set[str]) -> bool:

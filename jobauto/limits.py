@@ -9,7 +9,9 @@ from pathlib import Path
 
 from jobauto.clock import growing
 from jobauto.conditions import Condition
+from jobauto.ledger import Ledger, ends
 from jobauto.model import stamp
+from jobauto.settings import Settings
 
 log = logging.getLogger("jobauto")
 
@@ -127,3 +129,19 @@ class Limits:
         self._locked = (self._locked or stamp(now)) if self.locked() else ""
         lock = [Condition("paused", f"{self.lock_file} is there", self._locked, "")]
         return self.errors.condition(now) + self._trouble + (lock if self._locked else [])
+
+
+def limits_of(chosen: Settings, ledger: Ledger) -> Limits:
+    """What the settings allow, with the jobs that ended before: a pause outlives the monitor."""
+    errors = ErrorRate(chosen.max_error_percent, chosen.error_window, chosen.error_pause)
+    entries = ledger.entries.values() if errors.percent is not None else ()
+    for when, failed in ends(entries):
+        errors.note(when, failed)
+    return Limits(
+        chosen.maxqsub,
+        errors,
+        chosen.retries,
+        chosen.maxpending,
+        delay=chosen.delay,
+        lock_file=chosen.lock_file,
+    )

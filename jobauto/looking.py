@@ -6,6 +6,8 @@ somebody needs appears or goes (`early`), so that a marker is not found out an i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from jobauto.clock import Clock
@@ -21,7 +23,10 @@ from jobauto.schedulers import Dialect
 
 @dataclass(slots=True)
 class Looking:
-    """Looks. `seen` is the last look, with the queue as the scheduler told it last."""
+    """Looks. `seen` is the last look, with the queue as the scheduler told it last.
+
+    `resting` is entered while time passes: others may read what the monitor knows then.
+    """
 
     run: Run
     graph: Graph
@@ -31,6 +36,7 @@ class Looking:
     missing: Missing
     clock: Clock
     seen: Seen = field(default_factory=Seen)
+    resting: Callable[[], AbstractContextManager[None]] = nullcontext
     _asked: float | None = None  # when the scheduler answered last
     _gap: bool = True  # the last look failed, or there was none
 
@@ -52,18 +58,18 @@ class Looking:
         # somebody wants a job again that is unsure: the last chance to find it in the queue
         wanted = any(e.state is State.READY for e in self.ledger.unsure())
         verify, self._gap = (self._gap and bool(flying)) or wanted, True
-        found = self.host.ask(
-            Observe(
-                self.dialect,
-                self.run.rdir,
-                jobids=[e.jobid for e in flying if e.jobid] + list(self.ledger.lingering),
-                files=sorted(watched),
-                doubtful=[e.attempt for e in flying if not e.jobid and e.attempt],
-                suspects=self.missing.suspects(flying),
-                verify=verify,
-                wait=Wait(patience, self.dialect.elsewhere, self.seen.there),
-            )
+        request = Observe(
+            self.dialect,
+            self.run.rdir,
+            jobids=[e.jobid for e in flying if e.jobid] + list(self.ledger.lingering),
+            files=sorted(watched),
+            doubtful=[e.attempt for e in flying if not e.jobid and e.attempt],
+            suspects=self.missing.suspects(flying),
+            verify=verify,
+            wait=Wait(patience, self.dialect.elsewhere, self.seen.there),
         )
+        with self.resting() if patience else nullcontext():
+            found = self.host.ask(request)
         self._gap = False
         if found.early:
             self.seen = replace(found, queue=self.seen.queue, text=self.seen.text)

@@ -131,7 +131,8 @@ def loop(
             return GAVE_UP
         patience = wait if monitor.looking.may_wait() and not link.what else 0.0
         if not patience:
-            _wait(monitor, link, wait, pause)
+            with monitor.looking.resting():
+                _wait(monitor, link, wait, pause)
 
 
 def what_is_wrong(monitor: Monitor, link: Link) -> list[Condition]:

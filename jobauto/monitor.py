@@ -38,6 +38,7 @@ from jobauto.remote.probe import FindMarkers
 from jobauto.resources import Resources
 from jobauto.run import Run
 from jobauto.schedulers import Dialect
+from jobauto.states import States
 from jobauto.strange import Strange
 from jobauto.submitting import Submitting
 
@@ -73,6 +74,7 @@ class Monitor:
     looking: Looking = field(init=False)
     submitting: Submitting = field(init=False)
     obeying: Obeying = field(init=False)
+    standing: States = field(init=False)
 
     def __post_init__(self) -> None:
         self._moved = self.clock.elapsed()
@@ -81,6 +83,7 @@ class Monitor:
         more = (self.limits, self.noticing)
         self.submitting = Submitting(*parts, *more, self.asking, self.clock)
         self.obeying = Obeying(*parts, *more, self.clock, self.interval)
+        self.standing = States(self.graph, self.ledger, self.clock.elapsed)
 
     def tick(self, patience: float = 0.0) -> None:
         """One round, which may wait `patience` seconds for news from the remote.
@@ -102,7 +105,7 @@ class Monitor:
         self.obeying.end_killed()
         self.record(seen)
         if self.submitting.submit(seen, self.guard):
-            self.ledger.save(self.clock.date())  # qstat has not changed
+            self.save()  # qstat has not changed
         if not seen.early:
             self.fetch()
 
@@ -124,6 +127,12 @@ class Monitor:
             if name in self.graph.needs:
                 self.graph.set_needs(name, self.graph.needs[name])
         self.begun = self.begun and not edited
+        self.save()  # what was put off
+
+    def save(self) -> None:
+        """Write what changed; a look at the queue is followed by no other for an interval."""
+        spare = 0.0 if self.looking.seen.early else self.obeying.interval
+        self.ledger.save(self.clock.date(), spare)
 
     def share(self) -> None:
         """Tell others what became of our jobs, and take over what they have done."""
@@ -137,7 +146,7 @@ class Monitor:
         if reusing is None:
             return
         reusing.remember()
-        while taken := reusing.take_over(self.submitting.ready()):
+        while taken := reusing.take_over(list(self.submitting.ready())):
             for name in taken:
                 job = self.graph.jobs[name]
                 self._to_fetch.add(job.folder)
@@ -206,8 +215,7 @@ class Monitor:
         """Jobs given up as unsure that the queue names after all, with their JOBIDs."""
         found = []
         for entry in self.ledger.unsure():
-            jobid = seen.by_token(entry.attempt.token) if entry.attempt else None
-            if jobid:
+            if entry.attempt and (jobid := seen.by_token(entry.attempt.token)):
                 found.append((entry.job.name, jobid))
                 log.warning("%s was submitted after all: %s", quoting.shown(entry.job.name), jobid)
         return found
@@ -236,8 +244,7 @@ class Monitor:
             self.queue(self.graph.arrived(entry.job.marker))
             return
         tail = seen.endings[entry.jobid].tail if entry.jobid in seen.endings else ""
-        text = f"{quoting.shown(name)} {what}: {detail}\n{tail}"
-        log.warning("%s", text.rstrip())
+        log.warning("%s", f"{quoting.shown(name)} {what}: {detail}\n{tail}".rstrip())
         if tail:
             self.run.keep_tail(entry.attempt, tail)
         if what == "failed" and entry.retries < self.limits.retries:
@@ -260,6 +267,7 @@ class Monitor:
 
     def fetch_all(self) -> None:
         """Bring home everything that is asked for, at the end of the run."""
+        self.ledger.save(self.clock.date())
         if not self.inbox:
             self.host.pull(self.run.rdir, self.run.folder, self.results, ())
         if self.submitting.admitting:
@@ -268,20 +276,17 @@ class Monitor:
 
     def record(self, seen: Seen) -> None:
         """Write quelist, qsub.now and qstat."""
-        date = self.clock.date()
-        self.ledger.save(date)
-        if seen.early:
-            return
-        text = f"# {date} {self.dialect.name} on {self.host.name}\n{seen.text}"
-        files.replace(self.run.folder / "qstat", text, durable=False)
+        self.save()
+        if not seen.early:
+            head = f"# {self.clock.date()} {self.dialect.name} on {self.host.name}\n"
+            files.replace(self.run.folder / "qstat", head + seen.text, durable=False)
 
     def over(self) -> bool:
         """Nothing is in the queue, nothing may start, and nothing awaited has appeared."""
-        if self.ledger.in_flight() or self.ledger.lingering or self.submitting.ready():
+        if self.ledger.in_flight() or self.ledger.lingering or any(self.submitting.ready()):
             return False
-        if self.submitting.shared and not self.submitting.shared.settled():
-            return False
-        if self.inbox and self.inbox.waits():
+        shared = self.submitting.shared
+        if (shared and not shared.settled()) or (self.inbox and self.inbox.waits()):
             return False
         awaited, seen = self.graph.watched(), self.looking.seen
         if not awaited <= seen.there | seen.missing:

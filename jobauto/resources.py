@@ -61,7 +61,10 @@ class Wants:
     @property
     def all(self) -> Mapping[str, int]:
         """What has to be free for the job to start."""
-        return Counter(self.tokens) + Counter(self.kept)
+        if not self.kept or not self.tokens:
+            return self.tokens or self.kept
+        more = {token: self.tokens.get(token, 0) + n for token, n in self.kept.items()}
+        return {**self.tokens, **more}
 
 
 class Inexpressible(ValueError):

@@ -48,10 +48,14 @@ class Reusing:
     known: Known
     reasons: dict[str, str] = field(default_factory=dict)
     noted: set[tuple[str, int]] = field(default_factory=set)  # job and number of its attempt
+    _changed: set[str] = field(init=False)  # jobs of which there is news
+
+    def __post_init__(self) -> None:
+        self._changed = self.ledger.follow()
 
     def remember(self) -> None:
         """Note the keys and outputs of jobs that have finished; one round trip if there are any."""
-        ended = [name for name in self.keys if self._due(name)]
+        ended = sorted(name for name in self._changed if self._due(name))
         self._forget_edited(ended)
         due = {n: files for n in ended if n in self.keys if (files := self._outputs(n)) is not None}
         paths = [
@@ -62,6 +66,7 @@ class Reusing:
         if results:
             memory.note(self.run.private, results)
         self.noted |= {(name, self._number(name)) for name in ended}
+        self._changed.clear()
         for result in results:
             self.known.add(result, self.run.folder.name, self.run.rdir)
 
@@ -161,7 +166,7 @@ class Reusing:
         return Found(files, job.marker)
 
     def _due(self, name: str) -> bool:
-        entry = self.ledger.entries.get(name)
+        entry = self.ledger.entries.get(name) if name in self.keys else None
         if entry is None or entry.state is not State.FINISHED or entry.attempt is None:
             return False
         return (name, entry.attempt.number) not in self.noted

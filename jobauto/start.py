@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 from collections.abc import Callable, Iterator
@@ -15,8 +16,8 @@ from jobauto.clock import Clock
 from jobauto.errors import NeedsLogin, NoConnection, RemoteError, UserError, raise_all
 from jobauto.host import Host, Runner, connect
 from jobauto.judge import Patience
-from jobauto.ledger import Ledger, ends
-from jobauto.limits import ErrorRate, Limits
+from jobauto.ledger import Ledger
+from jobauto.limits import limits_of
 from jobauto.monitor import Monitor
 from jobauto.noticing import Noticing
 from jobauto.remote import probe
@@ -155,7 +156,8 @@ def prepare(
     found, graph, problems = run.survey(of.folder)
     if strict:
         raise_all(problems or graph.cycles())
-    ledger = Ledger(of.folder, of.id)
+    # others act on verdicts at once: those of a shared task, and what lets folders out of an inbox
+    ledger = Ledger(of.folder, of.id, None if chosen.task or not strict else clock.elapsed)
     first_time = not ledger.log.exists()
     known = ledger.recover()
     monitor = Monitor(
@@ -164,7 +166,7 @@ def prepare(
         ledger,
         host,
         DIALECTS[of.scheduler],
-        _limits(chosen, ledger),
+        limits_of(chosen, ledger),
         Noticing(of, graph, lambda name: _settled(ledger, name), clock.elapsed, found, watch),
         Patience(marker=chosen.grace),
         of.asking(),
@@ -197,27 +199,6 @@ def share(of: Run, chosen: Settings, ledger: Ledger, clock: Clock) -> Sharing:
 def _settled(ledger: Ledger, name: str) -> bool:
     entry = ledger.entries.get(name)
     return entry is not None and (entry.open or entry.state.done)
-
-
-def _limits(chosen: Settings, ledger: Ledger) -> Limits:
-    errors = _error_rate(chosen, ledger)
-    return Limits(
-        chosen.maxqsub,
-        errors,
-        chosen.retries,
-        chosen.maxpending,
-        delay=chosen.delay,
-        lock_file=chosen.lock_file,
-    )
-
-
-def _error_rate(chosen: Settings, ledger: Ledger) -> ErrorRate:
-    """With the jobs that ended before, so that a pause outlives the monitor."""
-    rate = ErrorRate(chosen.max_error_percent, chosen.error_window, chosen.error_pause)
-    entries = ledger.entries.values() if rate.percent is not None else ()
-    for when, failed in ends(entries):
-        rate.note(when, failed)
-    return rate
 
 
 @contextmanager
@@ -259,14 +240,14 @@ def watching(
             host = host or _host_again(of, runner)
             runner.person = False  # from now on it must do without
             _remember(of, chosen)
-            watch = watcher(of.folder)
-            try:
+            with contextlib.ExitStack() as stack:
+                watch = watcher(of.folder)
+                if watch:
+                    stack.callback(watch.close)
                 monitor = prepare(of, chosen, host, clock, first is None, watch)
                 monitor.guard = guard
+                stack.callback(_catch_up, monitor)
                 yield monitor
-            finally:
-                if watch:
-                    watch.close()
     finally:
         if host:
             runner.resume()
@@ -274,6 +255,13 @@ def watching(
                 host.close()
             except RemoteError as error:
                 log.debug("%s", error)
+
+
+def _catch_up(monitor: Monitor) -> None:
+    """Write what was put off, unless the run is another monitor's by now."""
+    with contextlib.suppress(OSError, UserError):
+        monitor.guard()
+        monitor.ledger.catch_up()
 
 
 def _host_again(old: Run, runner: Runner) -> Host:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from jobauto import quoting
 from jobauto.admitting import Admitting
@@ -136,11 +137,14 @@ class Submitting:
 
     def _chosen(self, room: int) -> list[str]:
         """Up to `room` of the jobs that may start: those with tokens, which nobody else does."""
-        ready = self.reusing.worth_running(self.ready()) if self.reusing else self.ready()
+        ready: Iterable[str] = self.ready()
+        if self.reusing:
+            ready = self.reusing.worth_running(list(ready))
         if self.shared:  # it takes back by itself what gets no tokens after all
-            likely = self.admitting.likely(ready) if self.admitting else ready
+            likely = list(ready)
+            likely = self.admitting.likely(likely) if self.admitting else likely
             ready = self.shared.take(likely, room)
-        return self.admitting.admitted(ready, room) if self.admitting else ready[:room]
+        return self.admitting.admitted(ready, room) if self.admitting else list(islice(ready, room))
 
     def room(self, seen: Seen) -> int:
         """How many more may be submitted, as far as the last look knows."""
@@ -148,14 +152,12 @@ class Submitting:
         pending = sum(_pending(entry, seen) for entry in flying)
         return self.limits.room(len(flying), pending)
 
-    def ready(self) -> list[str]:
-        """Queued jobs that may start now, in the order of quelist."""
+    def ready(self) -> Iterator[str]:
+        """Queued jobs that may start now, in the order of quelist; as many as are asked for."""
         lingering = {attempt.job.name for attempt in self.ledger.lingering.values()}
-        return [
-            name
-            for name in self.ledger.ready()
-            if name not in lingering and name in self.graph.jobs and self.graph.satisfied(name)
-        ]
+        for name in self.ledger.ready():
+            if name not in lingering and name in self.graph.jobs and self.graph.satisfied(name):
+                yield name
 
 
 def _pending(entry: Entry, seen: Seen) -> bool:

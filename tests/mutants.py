@@ -81,8 +81,8 @@ MUTANTS = [
     Mutant(
         "verdict in quelist before qsub.log closes",
         "ledger/__init__.py",
-        "        self._look_for_edits()\n        if self._changed:\n",
-        "        attempts.append(self.log, date, self._due)\n        if self._changed:\n",
+        "        with self._pending.writing(self.log):\n",
+        "        with self._pending.writing(self.log):\n            pass\n        if True:\n",
     ),
     Mutant(
         "accepted before started",

@@ -417,7 +417,7 @@ def test_a_fault_in_the_snapshot_does_not_end_the_run(
     def fault(*_: object) -> None:
         raise KeyError("a/qsub.0")
 
-    monkeypatch.setattr("jobauto.web.snapshot.take", fault)
+    monkeypatch.setattr("jobauto.web.snapshot.Copier.take", fault)
     s.tick()
     assert s.get("/api/status").data["tick"] == 0
     assert "no new snapshot" in caplog.text

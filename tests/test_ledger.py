@@ -65,7 +65,7 @@ def test_an_open_attempt_without_a_jobid_is_in_doubt_and_keeps_its_token(tmp_pat
     assert entry.state is State.SUBMITTING
     assert entry.attempt == Attempt(JOB, 1, "t1")
     ledger = recovered(tmp_path)
-    assert ledger.ready() == []
+    assert list(ledger.ready()) == []
     assert flying(ledger) == {NAME: ""}
     assert [a.token for a in ledger.intend([NAME], D2)] == ["t1"], "sent again, as the same one"
 
@@ -151,7 +151,7 @@ def test_a_person_who_deletes_the_word_failed_gets_another_attempt(
     log = INTENT + ACCEPTED + f"{D2} failed {Q} 1\n"
     assert told(tmp_path, f"{Q}{left.format(D1=D1)}\n", log).state is State.READY
     ledger = recovered(tmp_path)
-    assert ledger.ready() == [NAME]
+    assert list(ledger.ready()) == [NAME]
     [attempt] = ledger.intend([NAME], D3)
     assert attempt.number == 2
 
@@ -238,7 +238,7 @@ def test_a_put_back_job_is_ready_and_nothing_is_said_in_quelist(tmp_path: Path) 
     ledger.save(D1)
     assert files.read(ledger.folder / "quelist") == f"{Q}\n"
     again = recovered(tmp_path)
-    assert again.ready() == [NAME]
+    assert list(again.ready()) == [NAME]
     assert flying(again) == {}
 
 
@@ -689,7 +689,7 @@ def test_no_job_is_submitted_twice_or_lost_however_often_the_power_is_cut(
             for job in jobs:
                 ledger.enqueue(job)
             one_tick(ledger, scheduler, stamp(1e9 + tick))
-            over = not (ledger.in_flight() or ledger.ready() or ledger.lingering)
+            over = not (ledger.in_flight() or list(ledger.ready()) or ledger.lingering)
         except Crash:
             crashed += 1
             if (ledger.folder / "quelist").exists() and dice.random() < 0.1:

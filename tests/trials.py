@@ -64,6 +64,8 @@ class Trial:
         self.weather = Weather(self.clock, dice)
         self.disk = Disk(self.tree.folder, self.weather)
         self.interval = dice.choice((10.0, 10.0, 60.0, 600.0))
+        # writing quelist is put off, by one tick or by several
+        self.disk.slow = random.Random(seed).choice((0.0, 0.1, 0.4)) * self.interval
         options = {
             "interval": self.interval,
             "maxqsub": dice.randint(1, 5),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from jobauto.lock import Holder
 from jobauto.model import InQueue, Queued, State
 from jobauto.run import Run, open_run, survey
 from jobauto.schedulers import DIALECTS, Unreadable
+from jobauto.states import all_states, count
 
 
 @dataclass(slots=True)
@@ -73,14 +73,6 @@ def _job_data(state: State, entry: Entry | None) -> dict[str, object]:
     return {"state": state.word, "jobid": entry.jobid if entry else "", "words": words}
 
 
-def count(states: Iterable[State]) -> dict[State, int]:
-    """How many jobs are in each state."""
-    counted: dict[State, int] = {}
-    for state in states:
-        counted[state] = counted.get(state, 0) + 1
-    return counted
-
-
 def status(folder: Path) -> Status:
     """The status of the run in `folder`; works on a run that nobody watches, too."""
     run = open_run(folder)
@@ -105,34 +97,3 @@ def last_queue(run: Run) -> dict[str, InQueue]:
     except Unreadable:
         return {}
     return {job.jobid: job for job in jobs}
-
-
-def all_states(
-    graph: Graph, entries: dict[str, Entry], alive: bool = True
-) -> tuple[dict[str, State], dict[str, str]]:
-    """The state of every job, and for each blocked one the job at fault.
-
-    Waiting, ready and blocked are computed from what happened. Unless a monitor is `alive`, a
-    job that waits for a file which nobody is left to make is blocked by itself.
-    """
-    states = {name: entry.state for name, entry in entries.items()}
-    stuck = [n for n, s in states.items() if s.bad and n in graph.jobs]
-    culprits = graph.blocked_by(stuck)
-    moving = any(s in (State.STARTED, State.SUBMITTING) for s in states.values())
-    for name in graph.jobs:
-        known = states.get(name)
-        if known not in (None, State.READY):
-            continue
-        if graph.held(name):
-            states[name] = State.HELD
-        elif name in culprits:
-            states[name] = State.BLOCKED
-        elif graph.satisfied(name):
-            states[name] = State.READY
-        else:
-            states[name] = State.WAITING
-    if not (moving or alive or State.READY in states.values()):
-        for name, state in states.items():
-            if state is State.WAITING:
-                states[name] = State.BLOCKED
-    return states, culprits

@@ -149,6 +149,7 @@ def _watched(
             screen.progress(monitor, link)
             board.publish(monitor, link)
 
+        board.keep_out(monitor)
         yield both
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobauto.actions.kill import Outcome as Killed
-from jobauto.actions.status import Status, all_states, count
+from jobauto.actions.status import Status
 from jobauto.errors import BAD_USAGE, DONE, SOME_FAILED, Interrupted, JobautoError, UserError
 from jobauto.loop import Link, what_is_wrong
 from jobauto.model import State
@@ -138,13 +138,13 @@ class Screen:
 
     def progress(self, monitor: Monitor, link: Link) -> None:
         """Show where the run is."""
-        states, _ = all_states(monitor.graph, monitor.ledger.entries)
-        counts = count(states.values())
+        monitor.standing.update()
+        counts = monitor.standing.counts
         text = summary(counts)
         for condition in what_is_wrong(monitor, link):
             text += f" | {condition.what} since {condition.since}: {shown(condition.why)}"
         if self.console.is_terminal:
-            self._draw(text, len(states), sum(n for s, n in counts.items() if s.final))
+            self._draw(text, sum(counts.values()), sum(n for s, n in counts.items() if s.final))
         elif text != self._last:
             self.say(f"{monitor.clock.date()} {text}")
         self._last = text

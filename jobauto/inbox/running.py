@@ -61,7 +61,9 @@ class Inbox:
         self._notice()
         self._begun = True
         while not self._paused():
-            room = monitor.submitting.room(monitor.looking.seen) - len(monitor.submitting.ready())
+            room = monitor.submitting.room(monitor.looking.seen) - len(
+                list(monitor.submitting.ready())
+            )
             if room <= 0 or not self.taking.take(room):
                 break
             monitor.noticing.soon()

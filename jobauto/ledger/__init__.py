@@ -5,29 +5,44 @@ acceptance is in `qsub.log` before `quelist` says started; a verdict is in `quel
 `qsub.log` closes the attempt. So an attempt that `qsub.log` shows open is in flight unless
 `quelist` ends it, and where `qsub.log` shows it closed, `quelist` alone decides, as a person may
 have edited it (also while the monitor runs).
+
+Writing quelist whole may take a while, so a monitor puts it off where it would take more than one
+part in twenty of the time; what closes attempts in qsub.log waits with it. Until then an
+attempt is open on disk: after a crash it is in flight, and the same verdict is found by looking.
+What nobody would find again does not wait: words of a job that has no open attempt on disk, what
+a person ordered, `killed` and `unsure`. Nor is anything written of a job to qsub.log that would
+stand before a verdict on it that waits. Also written at once: at the end of a run, and of a
+monitor that is stopped.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from jobauto import quoting
-from jobauto.ledger import attempts, files
+from jobauto.ledger import attempts, qsub_now
 from jobauto.ledger.attempts import Line, Tried
-from jobauto.ledger.entries import AUTO, Entry, ends
-from jobauto.ledger.quelist import MEANING, Word
-from jobauto.ledger.quelist_file import QuelistFile, Words
+from jobauto.ledger.edits import take_over
+from jobauto.ledger.entries import AUTO, Entry, ends, late_verdict
+from jobauto.ledger.index import Index
+from jobauto.ledger.pending import Pending
+from jobauto.ledger.quelist import Word
+from jobauto.ledger.quelist_file import QuelistFile
 from jobauto.model import Attempt, Job, Seen, State
 
 __all__ = ["AUTO", "Entry", "Ledger", "ends"]
 
 
 class Ledger:
-    """All entries of a run in the order of quelist, and the files that keep them."""
+    """All entries of a run in the order of quelist, and the files that keep them.
 
-    def __init__(self, folder: Path, run_id: str) -> None:
+    `elapsed`: seconds that never go back; without it nothing is ever put off.
+    """
+
+    def __init__(
+        self, folder: Path, run_id: str, elapsed: Callable[[], float] | None = None
+    ) -> None:
         self.folder = folder
         self.run_id = run_id
         self.entries: dict[str, Entry] = {}
@@ -36,7 +51,10 @@ class Ledger:
         self.log = folder / "qsub.log"
         self._file = QuelistFile(folder / "quelist")
         self._numbers: dict[str, int] = {}  # job -> number of its last attempt
-        self._due: list[Line] = []  # of qsub.log, for the next `save`
+        self._pending = Pending(elapsed or (lambda: 0.0))
+        self._due = self._pending.due  # of qsub.log, for the next `save`
+        self._index = Index(self.entries)
+        self._followers: list[set[str]] = []
         self._in_flight: dict[str, Entry] = {}
         self._edited: set[str] = set()
         self._doubted: set[str] = set()  # jobs whose last attempt ended as unsure
@@ -59,42 +77,45 @@ class Ledger:
             if entry.attempt is None and entry.words and entry.words[-1].what == "started":
                 self._believe(entry)
         self.unlisted = tried.keys() - self.entries.keys()
+        self._index = Index(self.entries)
         return words is not None
 
     def edits(self) -> set[str]:
         """Take over what a person changed in quelist while the monitor runs; the jobs concerned.
 
-        Lines of jobs in flight stay as they are, and so do those to which something was added
-        since. A job whose line was deleted is `unlisted`.
+        A job whose line was deleted is `unlisted`.
         """
         self._look_for_edits()
         found, self._edited = self._edited, set()
         return found
 
+    def _note(self, entry: Entry, shown: bool = True) -> None:
+        """An entry is new, has changed, or is gone; `shown`: so has its line in quelist."""
+        name = entry.job.name
+        self._index.note(name)
+        if shown:
+            self._file.note(name, entry.place)
+            self._changed = True
+        for follower in self._followers:
+            follower.add(name)
+
+    def follow(self) -> set[str]:
+        """The names of all entries, in a set to which those that change or go are added; whoever
+        follows takes them out."""
+        self._followers.append(set(self.entries))
+        return self._followers[-1]
+
     def _look_for_edits(self) -> None:
-        base = self._file.base
-        words = self._file.edited()
-        if words is None:
+        found = self._file.edited()
+        if found is None:
             self._changed = self._changed or self._file.lost()
             return
-        self._changed = True
-        for name in base.keys() | words.keys():
-            entry = self.entries.get(name)
-            ours = entry.words if entry and not entry.open else None
-            if words.get(name) != base.get(name) and ours == base.get(name):
-                self._take_edit(name, words)
-        order = {name: number for number, name in enumerate(words)}
-        last = len(order)
-        self.entries = dict(sorted(self.entries.items(), key=lambda e: order.get(e[0], last)))
-
-    def _take_edit(self, name: str, words: Words) -> None:
-        self._edited.add(name)
-        if name in words:
-            entry = self.entries.setdefault(name, Entry(Job.from_name(name)))
-            entry.words = words[name]
-        else:
-            del self.entries[name]
-            self.unlisted.add(name)
+        self.entries, edited = take_over(self.entries, *found)
+        self.unlisted |= edited - self.entries.keys()
+        self._edited |= edited
+        self._changed, self._index = True, Index(self.entries)
+        for follower in self._followers:
+            follower |= edited
 
     def _believe(self, entry: Entry) -> None:
         """Take a job as in flight that quelist says started, as qsub.log does not know it."""
@@ -104,12 +125,12 @@ class Ledger:
         self._in_flight[entry.job.name] = entry
 
     def _attempt(self, job: Job, number: int) -> Attempt:
-        return Attempt(job, number, f"ja{self.run_id}-{_digest(job.name)}-{number}")
+        return Attempt(job, number, attempts.token(self.run_id, job, number))
 
     def _recover_attempt(self, name: str, last: Tried) -> None:
         attempt = Attempt(Job.from_name(name), last.number, last.token)
         entry = self.entries.get(name)
-        verdict = last.verdict or self._late_verdict(entry, last)
+        verdict = last.verdict or late_verdict(entry, last)
         if verdict != last.verdict:
             self._due.append(Line(verdict, name, last.number))
         if not verdict:
@@ -126,26 +147,22 @@ class Ledger:
             entry.attempt = attempt
             entry.jobid, entry.ran = last.jobid, last.ran
 
-    @staticmethod
-    def _late_verdict(entry: Entry | None, last: Tried) -> str:
-        """The verdict of quelist on an attempt that qsub.log did not get in time, or ''.
-
-        Only what follows its own `started` counts: a verdict before that is of an earlier attempt.
-        """
-        begin = Word("started", last.accepted, last.jobid)
-        if entry is None or not last.jobid or begin not in entry.words:
-            return ""
-        since = entry.words[entry.words.index(begin) :]
-        return next((word.what for word in since if MEANING[word.what].final), "")
-
     def enqueue(self, job: Job, *words: Word) -> Entry:
         """Put a job at the end of quelist."""
-        self._changed = True
-        return self.entries.setdefault(job.name, Entry(job, list(words)))
+        if job.name in self.entries:
+            return self.entries[job.name]
+        entry = self.entries[job.name] = Entry(job, list(words))
+        self._pending.urgent |= bool(words)
+        self._note(entry)
+        return entry
 
-    def ready(self) -> list[str]:
-        """Jobs that wait in quelist for room, in its order."""
-        return [name for name, entry in self.entries.items() if entry.state is State.READY]
+    def ready(self) -> Iterator[str]:
+        """Jobs that wait in quelist for room, in its order; not to be changed meanwhile."""
+        return self._index.ready()
+
+    def bad(self) -> list[Entry]:
+        """Entries that ended badly."""
+        return [self.entries[name] for name in self._index.bad]
 
     def unsure(self) -> list[Entry]:
         """Jobs whose last attempt may yet turn up in the queue."""
@@ -162,7 +179,8 @@ class Ledger:
 
     def intend(self, names: Iterable[str], date: str) -> list[Attempt]:
         """Open an attempt for each job and put the intents on disk. Open ones keep theirs."""
-        found, lines = [], []
+        found, lines, names = [], [], list(names)
+        self._write_before(names, date)
         for name in names:
             entry = self.entries[name]
             if not entry.open:
@@ -171,6 +189,7 @@ class Ledger:
                 entry.open, entry.ran = True, False
                 self._in_flight[name] = entry
                 self._doubted.discard(name)
+                self._note(entry, shown=False)
             assert entry.attempt
             found.append(entry.attempt)
             pairs = (("token", entry.attempt.token),)
@@ -183,7 +202,8 @@ class Ledger:
 
         An attempt that was given up as unsure is in flight again.
         """
-        lines = []
+        lines, accepted = [], list(accepted)
+        self._write_before((name for name, _ in accepted), date)
         for name, jobid in accepted:
             entry = self.entries[name]
             assert entry.attempt
@@ -192,7 +212,7 @@ class Ledger:
             self._in_flight[name] = entry
             self._doubted.discard(name)
             entry.words.append(Word("started", date, jobid))
-            self._changed = True
+            self._note(entry)
         attempts.append(self.log, date, lines)
 
     def settle(self, name: str, what: str, date: str, detail: str = "", left: bool = False) -> None:
@@ -208,7 +228,9 @@ class Ledger:
             self._doubted.add(name)
         if what != "putback":
             entry.words.append(Word(what, date, detail))
-            self._changed = True
+        self._pending.unsaved.add(name)
+        self._pending.urgent |= what in ("killed", "unsure")
+        self._note(entry, shown=what != "putback")
         pairs = ((("reason", detail),) if detail else ()) + ((("left", "yes"),) if left else ())
         self._due.append(Line(what, name, entry.attempt.number, pairs))
 
@@ -221,14 +243,18 @@ class Ledger:
 
     def say(self, name: str, word: Word) -> None:
         """Append a word to the line of a job that is not in flight."""
-        self.entries[name].words.append(word)
-        self._changed = True
+        entry = self.entries[name]
+        entry.words.append(word)
+        self._pending.urgent |= name not in self._pending.unsaved
+        self._note(entry)
 
     def forget(self, name: str) -> None:
         """Leave out the line of a job that is over and whose folder is elsewhere by now."""
-        self.entries.pop(name, None)
+        entry = self.entries.pop(name, None)
         self._doubted.discard(name)
-        self._changed = True
+        self._pending.urgent = True
+        if entry:
+            self._note(entry)
 
     def linger(self, entry: Entry) -> None:
         """The marker is there, the queue still names the job: remember the JOBID."""
@@ -240,24 +266,33 @@ class Ledger:
         attempt = self.lingering.pop(jobid)
         self._due.append(Line("left", attempt.job.name, attempt.number))
 
-    def save(self, date: str) -> None:
-        """Write quelist and qsub.now if anything changed, then what is due in qsub.log."""
+    def save(self, date: str, spare: float = math.inf) -> None:
+        """Write quelist and then what is due in qsub.log, and qsub.now, if anything changed.
+
+        `spare`: seconds for which quelist and qsub.log may be put off, until the next `save`.
+        """
         self._look_for_edits()
-        if self._changed:
-            self._file.write({name: e.words for name, e in self.entries.items()})
-            self._changed = False
-        now = self._now()
-        path = self.folder / "qsub.now"
-        if not path.exists() or files.read(path) != now:
-            files.replace(path, now, durable=False)
-        attempts.append(self.log, date, self._due)
-        self._due.clear()
+        self._pending.date(date)
+        if not self._pending.waits(spare):
+            self._write()
+        jobs = [(e.job, e.jobid) for e in self._in_flight.values() if e.jobid]
+        jobs += [(attempt.job, jobid) for jobid, attempt in self.lingering.items()]
+        qsub_now.write(self.folder / "qsub.now", jobs)
 
-    def _now(self) -> str:
-        ids = [(e.job, e.jobid) for e in self._in_flight.values() if e.jobid]
-        ids += [(attempt.job, jobid) for jobid, attempt in self.lingering.items()]
-        return "".join(f"{quoting.word(j.id)} {i} ! {quoting.word(j.name)}\n" for j, i in ids)
+    def catch_up(self) -> None:
+        """Write what was put off."""
+        if self._pending.put_off:
+            self._look_for_edits()
+            self._write()
 
+    def _write_before(self, names: Iterable[str], date: str) -> None:
+        """Write verdicts that wait if there is one on any of these jobs, of which more follows."""
+        if not self._pending.unsaved.isdisjoint(names):
+            self._pending.date(date)
+            self._write()
 
-def _digest(name: str) -> str:
-    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:10]
+    def _write(self) -> None:
+        with self._pending.writing(self.log):
+            if self._changed:
+                self._file.write(self.entries)
+                self._changed = False

@@ -15,6 +15,7 @@ seen.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -56,6 +57,12 @@ class Line(NamedTuple):
     def text(self, date: str) -> str:
         pairs = [quoting.word(f"{key}={value}") for key, value in self.pairs]
         return " ".join([date, self.what, quoting.word(self.name), str(self.number), *pairs]) + "\n"
+
+
+def token(run_id: str, job: Job, number: int) -> str:
+    """What names an attempt of a run on the remote for ever."""
+    digest = hashlib.sha256(job.name.encode("utf-8", "surrogateescape")).hexdigest()[:10]
+    return f"ja{run_id}-{digest}-{number}"
 
 
 def append(path: Path, date: str, lines: Iterable[Line]) -> None:

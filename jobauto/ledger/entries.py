@@ -7,6 +7,7 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from jobauto.ledger.attempts import Tried
 from jobauto.ledger.quelist import MEANING, Word
 from jobauto.model import Attempt, Job, State, moment
 
@@ -23,6 +24,7 @@ class Entry:
     jobid: str = ""
     open: bool = False  # the attempt has no verdict yet: the job may be in the queue
     ran: bool = False  # qsub.log has, or will get, the line that says since when it runs
+    place: int = field(default=-1, compare=False)  # grows from line to line of quelist
 
     @property
     def state(self) -> State:
@@ -52,3 +54,15 @@ def ends(entries: Iterable[Entry], last: int | None = None) -> list[tuple[float,
         with contextlib.suppress(ValueError):  # a date such as 20269999_000000, by hand
             found.append((moment(date), failed))
     return sorted(found)
+
+
+def late_verdict(entry: Entry | None, last: Tried) -> str:
+    """The verdict of quelist on an attempt that qsub.log did not get in time, or ''.
+
+    Only what follows its own `started` counts: a verdict before that is of an earlier attempt.
+    """
+    begin = Word("started", last.accepted, last.jobid)
+    if entry is None or not last.jobid or begin not in entry.words:
+        return ""
+    since = entry.words[entry.words.index(begin) :]
+    return next((word.what for word in since if MEANING[word.what].final), "")

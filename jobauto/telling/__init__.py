@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from jobauto.actions.status import all_states, count
 from jobauto.errors import DONE, GAVE_UP, SOME_FAILED, Interrupted, JobautoError
 from jobauto.ledger import Entry, files
 from jobauto.ledger.quelist import Word
@@ -24,6 +23,7 @@ from jobauto.loop import HELPS, LOGIN, Link
 from jobauto.model import State
 from jobauto.monitor import Monitor
 from jobauto.settings import Settings
+from jobauto.states import all_states, count
 from jobauto.telling.causes import Facts, Told, Trouble, decide
 from jobauto.telling.outbox import Outbox, farewell, to_command, to_services
 
@@ -80,13 +80,16 @@ class Teller:
     def _facts(
         self, going: bool = False, end: str = "", why: str = "", alive: bool = True
     ) -> Facts:
-        entries = self.monitor.ledger.entries
-        states, _ = all_states(self.monitor.graph, entries, alive)
+        standing, ledger = self.monitor.standing, self.monitor.ledger
+        standing.update()
+        counted = standing.counts
+        if not alive:
+            counted = count(all_states(self.monitor.graph, ledger.entries, alive)[0].values())
         failures = {
             name: (word.date, f"{word.what}: {word.detail}" if word.detail else word.what)
-            for name, word in (*self.monitor.gone.items(), *_failures(entries))
+            for name, word in (*self.monitor.gone.items(), *_failures(ledger.bad()))
         }
-        counts = {state.word: number for state, number in count(states.values()).items()}
+        counts = {state.word: number for state, number in counted.items()}
         folder = str(self.monitor.run.folder)
         return Facts(folder, counts, failures, self._trouble, going, end, why)
 
@@ -102,11 +105,11 @@ class Teller:
                 box.put(message)
 
 
-def _failures(entries: Mapping[str, Entry]) -> Iterator[tuple[str, Word]]:
+def _failures(bad: Iterable[Entry]) -> Iterator[tuple[str, Word]]:
     """Jobs that a person should know of, with the word that says why."""
-    for name, entry in entries.items():
+    for entry in bad:
         if entry.state in (State.FAILED, State.UNSURE):
-            yield name, entry.words[-1]
+            yield entry.job.name, entry.words[-1]
 
 
 def recall(private: Path) -> Told:

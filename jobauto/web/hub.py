@@ -26,6 +26,10 @@ class Hub:
         """Whether there are as many clients as there may be."""
         return len(self._clients) >= CLIENTS
 
+    def followed(self) -> bool:
+        """Whether there are any clients."""
+        return bool(self._clients)
+
     def publish(self, before: Snapshot, now: Snapshot) -> None:
         """Tell all clients of a change."""
         self._call(before, now)

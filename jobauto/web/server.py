@@ -51,8 +51,8 @@ def serving(monitor: Monitor, port: int | None) -> Iterator[Board | None]:
             return
         stack.callback((run.private / FILE).unlink, missing_ok=True)
         log.info("%s (tokens: .jobauto/%s)", entrance.url, FILE)
-        board, hub, folder = Board.of(monitor), Hub(), run.folder
-        board.tell = hub.publish
+        board, hub, folder = Board(monitor), Hub(), run.folder
+        board.tell, board.followed = hub.publish, hub.followed
         door = Door(board, by_monitor, lambda: kill_from_outside(folder), hub, _task(monitor))
         app = make(entrance, monitor.clock.elapsed, lambda _key: door, ROUTES)
         with _thread(app, listener, hub):

@@ -1,14 +1,19 @@
-"""What HTTP tells of a run: a copy that the monitor leaves after each tick, so no reader waits for
-a tick, and no tick for a reader."""
+"""What HTTP tells of a run: a copy, made between ticks when somebody asks, once for each tick.
+
+No reader waits for the remote, and what nobody reads costs nothing.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import TypeVar
 
 from jobauto import lock
-from jobauto.actions.status import Status, all_states
+from jobauto.actions.status import Status
 from jobauto.ledger import Entry
 from jobauto.lock import Holder
 from jobauto.loop import Link, what_is_wrong
@@ -16,6 +21,9 @@ from jobauto.model import State
 from jobauto.monitor import Monitor
 
 log = logging.getLogger("jobauto")
+
+PATIENCE = 1.0  # seconds that a reader waits for the end of a tick
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,48 +42,130 @@ class Snapshot:
     watched: bool = True
 
 
-def take(monitor: Monitor, link: Link, holder: Holder | None) -> Snapshot:
-    """Copy what readers need; called between ticks by the monitor's own thread."""
-    entries = {name: _copied(entry) for name, entry in monitor.ledger.entries.items()}
-    states, culprits = all_states(monitor.graph, entries)
-    conditions = what_is_wrong(monitor, link)
-    graph, queue = monitor.graph.still(), dict(monitor.looking.seen.queue)
-    status = Status(monitor.run, graph, entries, states, culprits, queue, holder, conditions)
-    limits = {
-        "maxqsub": monitor.limits.maxqsub,
-        "maxpending": monitor.limits.maxpending,
-        "interval": monitor.obeying.interval,
-    }
-    date = monitor.clock.date()
-    return Snapshot(monitor.ticks, date, status, sorted(states), status.counts(), limits)
+class Copier:
+    """Takes snapshots of one run; what has not changed since the last is not copied again."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self._changed = monitor.standing.follow()
+        self._entries: dict[str, Entry] = {}
+        self._states: dict[str, State] = {}
+        self._names: list[str] = []
+
+    def take(self, link: Link, holder: Holder | None) -> Snapshot:
+        """Copy what readers need; called while the monitor's thread is between ticks."""
+        monitor, standing = self._monitor, self._monitor.standing
+        standing.update()
+        changed = set(self._changed)
+        entries, states = dict(self._entries), dict(self._states)
+        for name in changed:
+            _copy(name, monitor.ledger.entries, entries, _copied)
+            _copy(name, standing.now, states, lambda state: state)
+        if states.keys() != self._states.keys():
+            self._names = sorted(states)
+        self._changed -= changed
+        self._entries, self._states = entries, states
+        conditions = what_is_wrong(monitor, link)
+        graph, culprits = monitor.graph.still(), dict(standing.culprits)
+        queue = dict(monitor.looking.seen.queue)
+        status = Status(monitor.run, graph, entries, states, culprits, queue, holder, conditions)
+        limits = {
+            "maxqsub": monitor.limits.maxqsub,
+            "maxpending": monitor.limits.maxpending,
+            "interval": monitor.obeying.interval,
+        }
+        date = monitor.clock.date()
+        return Snapshot(monitor.ticks, date, status, self._names, standing.counts, limits)
+
+
+def _copy(
+    name: str, source: Mapping[str, T], target: dict[str, T], copied: Callable[[T], T]
+) -> None:
+    if name in source:
+        target[name] = copied(source[name])
+    else:
+        target.pop(name, None)
 
 
 def _copied(entry: Entry) -> Entry:
     return Entry(entry.job, entry.words[:], entry.attempt, entry.jobid, entry.open)
 
 
-@dataclass(slots=True)
 class Board:
-    """The newest snapshot. `tell` is called with two that differ: what was, and what is."""
+    """The newest snapshot, made when somebody asks for it.
 
-    now: Snapshot
-    holder: Holder | None
-    tell: Callable[[Snapshot, Snapshot], None] = field(default=lambda _before, _now: None)
+    `tell` is called with two that differ, after a tick, if somebody is `followed`: what was, and
+    what is.
+    """
 
-    @classmethod
-    def of(cls, monitor: Monitor) -> Board:
-        """A board with a first snapshot."""
-        holder = lock.watcher(monitor.run.private)
-        return cls(take(monitor, Link(), holder), holder)
+    def __init__(self, monitor: Monitor) -> None:
+        self.tell: Callable[[Snapshot, Snapshot], None] = lambda _before, _now: None
+        self.followed: Callable[[], bool] = lambda: False
+        self._holder = lock.watcher(monitor.run.private)
+        self._copier = Copier(monitor)
+        self._link = Link()
+        self._last = self._copier.take(self._link, self._holder)
+        self._old = False  # there was a tick since
+        self._wanted = False  # somebody asked in the middle of a tick
+        self._quiet = Lock()  # held by the monitor's thread while it is at work
+        self._at_work = False
 
-    def publish(self, monitor: Monitor, link: Link) -> None:
-        """Put up a new snapshot. A fault of ours is logged, and does not end the run."""
+    @property
+    def now(self) -> Snapshot:
+        """A run as it is; in the middle of a tick, as it was before it, if that was asked for or
+        the tick lasts."""
+        self._wanted = self._old
+        if self._old and self._quiet.acquire(timeout=PATIENCE):
+            try:
+                self._refresh()
+            finally:
+                self._quiet.release()
+        return self._last
+
+    def _refresh(self) -> None:
+        """A fault of ours is logged, and does not end the run."""
+        if not self._old:
+            return
         try:
-            before, self.now = self.now, take(monitor, link, self.holder)
-            if differ(before, self.now):
-                self.tell(before, self.now)
+            self._old = self._wanted = False
+            self._last = self._copier.take(self._link, self._holder)
         except Exception:
             log.exception("HTTP: no new snapshot")
+
+    def publish(self, _monitor: Monitor, link: Link) -> None:
+        """A tick is over: tell those who follow the run."""
+        at_work, before = self._at_work, self._last
+        self._work()
+        self._link, self._old = link, True
+        if self._wanted or self.followed():
+            self._refresh()
+            if differ(before, self._last):
+                self.tell(before, self._last)
+        if not at_work:
+            self._rest()
+
+    def keep_out(self, monitor: Monitor) -> None:
+        """From now on let others read only while this monitor lets time pass."""
+        monitor.looking.resting = self._resting
+        self._work()
+
+    @contextmanager
+    def _resting(self) -> Iterator[None]:
+        self._rest()
+        try:
+            yield
+        finally:
+            self._work()
+
+    def _work(self) -> None:
+        if not self._at_work:
+            self._quiet.acquire()
+            self._at_work = True
+
+    def _rest(self) -> None:
+        if self._at_work:
+            self._at_work = False
+            self._quiet.release()
 
 
 def differ(one: Snapshot, other: Snapshot) -> bool:
