@@ -17,10 +17,11 @@ from jobauto.remote.submission import CLAIM_FUNCTIONS, note_claim
 from jobauto.schedulers import Dialect, Unreadable
 
 TAIL_LINES = 20
-# Seconds between two glances at the awaited files: at least so many, more of them where an interval
-# is long or files are many (a glance at one is a question to a file system that others use, too).
-# Where jobs run on the machine itself, the first glances follow sooner, as GLANCES_HERE grow.
-GLANCE, GLANCES, FILES_A_SECOND = 0.5, 100, 200
+# Seconds between two glances at the awaited files: GLANCE, less where there is not much time, more
+# where there is much, or files are many (a glance at one is a question to a file system that others
+# use, too). Where jobs run on the machine itself, the first glances follow sooner, as GLANCES_HERE
+# grow.
+GLANCE, SHORTEST, GLANCES, FILES_A_SECOND = 0.5, 0.1, 100, 200
 GLANCES_HERE = (0.02, 1.3)
 
 # await [+FILE|-FILE]...: wait until a file has come (+) or gone (-). An early answer then ends the
@@ -57,7 +58,8 @@ class Wait:
 
     def pauses(self, files: int) -> list[str]:
         """Seconds between two glances at so many files, as words for `sleep`."""
-        usual = max(GLANCE, self.seconds / GLANCES, files / FILES_A_SECOND)
+        short = max(SHORTEST, min(GLANCE, self.seconds / 10))
+        usual = max(short, self.seconds / GLANCES, files / FILES_A_SECOND)
         now, grows = (usual, 1.0) if self.elsewhere else GLANCES_HERE
         found, left = [], self.seconds
         while left > 0.001:
