@@ -26,7 +26,7 @@ Steps = Generator[float, None, T]
 _HARMLESS = re.compile(r"[A-Za-z0-9_@%+=:,./ -]*")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"`\\]*\"")
 _TAIL = "; true"
-_PASSED_OVER = ("", "{", "}", "LC_ALL=C;", "exec", "unset", "refused=0", "eval", "look")
+_PASSED_OVER = ("", "{", "}", "LC_ALL=C;", "exec", "unset", "refused=0", "eval", "look", "[", "#")
 
 
 class Misquoted(AssertionError):
@@ -148,9 +148,6 @@ class Shell:
 
     def _ls(self, line: str) -> None:
         words(line.removesuffix(" >/dev/null 2>&1"))
-
-    def _mkdir(self, line: str) -> None:
-        assert line == 'mkdir -p "$root/$claims"', line
 
     def _echo(self, line: str) -> None:
         self.out.append(" ".join(words(line)[1:]))

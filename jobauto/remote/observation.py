@@ -22,7 +22,7 @@ TAIL_LINES = 20
 # use, too). Where jobs run on the machine itself, the first glances follow sooner, as GLANCES_HERE
 # grow.
 GLANCE, SHORTEST, GLANCES, FILES_A_SECOND = 0.5, 0.1, 100, 200
-GLANCES_HERE = (0.02, 1.3)
+GLANCES_HERE = (0.005, 1.3)
 
 # await [+FILE|-FILE]...: wait until a file has come (+) or gone (-). An early answer then ends the
 # script. Nobody reads any more: so does it.

@@ -26,7 +26,8 @@ REFUSALS = 3
 
 CLAIM_FUNCTIONS = (
     rf"""
-root=$PWD claims={CLAIMS} here=$(uname -n)
+root=$PWD claims={CLAIMS}
+{{ read -r here </proc/sys/kernel/hostname; }} 2>/dev/null || here=$(uname -n)
 """
     + r"""
 report() { # report TOKEN: what lies in its claim
@@ -51,13 +52,14 @@ still_at_work() { # still_at_work PID START: is it there, and no later process w
 )
 
 _SUBMIT_FUNCTIONS = r"""
-me=$(exec sh -c 'echo $PPID') # of this subshell: $$ is the shell that stays
+# this subshell, for which /proc/self stands in its own redirections: $$ is the shell that stays
+{ read -r me rest </proc/self/stat; } 2>/dev/null || me=$(exec sh -c 'echo $PPID')
 look $me 2>/dev/null
 me="$me $here $start"
 attempt() { # attempt TOKEN FOLDER SCRIPT MARKER [OPTION...]
   claim="$root/$claims/$1"
   if [ $refused -lt $allowed ] && mkdir "$claim" 2>/dev/null; then
-    if ! { cd "$2" && rm -f "$4"; } 2>"$claim/err"; then rc=1
+    if ! { cd "$2" && { [ ! -e "$4" ] && [ ! -L "$4" ] || rm -f "$4"; }; } 2>"$claim/err"; then rc=1
     elif ! echo "$me" >"$claim/begun"; then
       rm -f "$claim"/*; rmdir "$claim"; claim= rc=1 # a full disk: it may be another's from now on
     else hand_in "$@" >"$claim/out" 2>"$claim/err" </dev/null 5>&-; rc=$?
@@ -93,7 +95,7 @@ class Submit:
         calls = "\n".join(map(self._call, self.attempts))
         body = (
             f"{self.dialect.prelude}\n{CLAIM_FUNCTIONS}"
-            f'refused=0 allowed={REFUSALS}\nmkdir -p "$root/$claims"\n'
+            f'refused=0 allowed={REFUSALS}\n[ -d "$root/$claims" ] || mkdir -p "$root/$claims"\n'
             f"hand_in() {{ token=$1 script=$3; shift 4; {command}; }}\n"
             f"{_SUBMIT_FUNCTIONS}\n{calls}"
         )
