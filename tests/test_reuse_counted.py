@@ -96,7 +96,7 @@ def test_a_monitor_that_dies_when_outputs_were_taken_over_does_it_again(
     w.clock.sleep(60)
     answers = Answers(w)
     with monkeypatch.context() as patch:
-        patch.setattr(Monitor, "record", lambda _monitor: 1 / 0)
+        patch.setattr(Monitor, "record", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             w.monitor().tick()
     assert w.finish() == DONE
