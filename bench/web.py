@@ -117,7 +117,7 @@ def ticks(bench: Bench) -> list[Row]:
         alone.append(seconds(other.tick))
         clock.sleep(10)
         watched.append(seconds(served.tick))
-        copies.append(seconds(lambda: copier.take(Link(), None)))
+        copies.append(seconds(lambda: copier.take(Link(), None, "")))
         over = other.over() and served.monitor.over()
     low, high = statistics.median(alone), statistics.median(watched)
     return [

@@ -123,6 +123,8 @@ def loop(
             wait = monitor.looking.rest(monitor.obeying.interval)
         except (RemoteError, OSError) as error:  # OSError: a full disk here, for one
             wait = link.failed(error, monitor.clock.now())
+            with contextlib.suppress(OSError):
+                monitor.ledger.catch_up()
         _show(show, monitor, link)
         if once and not monitor.looking.missing.absences:
             return GAVE_UP if link.what else SOME_FAILED if _bad(monitor) else DONE

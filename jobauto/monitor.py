@@ -127,7 +127,6 @@ class Monitor:
             if name in self.graph.needs:
                 self.graph.set_needs(name, self.graph.needs[name])
         self.begun = self.begun and not edited
-        self.save()  # what was put off
 
     def save(self) -> None:
         """Write what changed; a look at the queue is followed by no other for an interval."""

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +230,10 @@ def check_scripts(init: Path, found: Tree, fill: Filler) -> None:
 
 def check_asked(root: Path, found: Tree, asking: Asking) -> None:
     """Raise all that is asked for and cannot be had, before anything is made or sent."""
-    raise_all(asking.problems(root, found.jobs.values()))
+    jobs = [job for name, job in found.jobs.items() if name in found.resources]
+    # all others ask for the same, so one of them tells of all
+    jobs += islice((job for name, job in found.jobs.items() if name not in found.resources), 1)
+    raise_all(asking.problems(root, jobs))
 
 
 def name_problems(jobs: Iterable[Job], dialect: Dialect, rdir: str) -> list[UserError]:

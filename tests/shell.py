@@ -149,6 +149,9 @@ class Shell:
     def _ls(self, line: str) -> None:
         words(line.removesuffix(" >/dev/null 2>&1"))
 
+    def _mkdir(self, line: str) -> None:
+        assert line == 'mkdir -p "$root/$claims"', line
+
     def _echo(self, line: str) -> None:
         self.out.append(" ".join(words(line)[1:]))
 

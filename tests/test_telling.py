@@ -97,7 +97,7 @@ def test_a_monitor_that_gives_up_tells_why(world: Callable[..., World]) -> None:
 
 def test_a_remote_that_is_down_for_long_is_told_while_it_is(world: Callable[..., World]) -> None:
     w = world(CHAIN)
-    w.host.faults = ["", "hang", "", *["broken"] * 12]
+    w.host.faults = ["", "hang", "", *["broken"] * 16]
     down, ended = told(w).got
     assert (down.cause, ended.cause) == (DOWN, ENDED)
     assert "no answer for 1" in down.title

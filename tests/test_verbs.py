@@ -313,6 +313,7 @@ def test_what_the_scheduler_refuses_is_told(
     world: Callable[..., World], caplog: pytest.LogCaptureFixture
 ) -> None:
     w, monitor = running(world)
+    w.cluster.states = {"1001": "PENDING", "1002": "PENDING"}
     Scheduler(w, "e no such partition\nr 1")
     tell(w, "switchq", queue="nowhere")
     monitor.tick()

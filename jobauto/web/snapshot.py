@@ -52,8 +52,8 @@ class Copier:
         self._states: dict[str, State] = {}
         self._names: list[str] = []
 
-    def take(self, link: Link, holder: Holder | None) -> Snapshot:
-        """Copy what readers need; called while the monitor's thread is between ticks."""
+    def take(self, link: Link, holder: Holder | None, date: str) -> Snapshot:
+        """Copy what readers need, as of `date`; called while the monitor's thread rests."""
         monitor, standing = self._monitor, self._monitor.standing
         standing.update()
         changed = set(self._changed)
@@ -74,7 +74,6 @@ class Copier:
             "maxpending": monitor.limits.maxpending,
             "interval": monitor.obeying.interval,
         }
-        date = monitor.clock.date()
         return Snapshot(monitor.ticks, date, status, self._names, standing.counts, limits)
 
 
@@ -104,7 +103,9 @@ class Board:
         self._holder = lock.watcher(monitor.run.private)
         self._copier = Copier(monitor)
         self._link = Link()
-        self._last = self._copier.take(self._link, self._holder)
+        self._clock = monitor.clock
+        self._date = self._clock.date()  # of the last tick
+        self._last = self._copier.take(self._link, self._holder, self._date)
         self._old = False  # there was a tick since
         self._wanted = False  # somebody asked in the middle of a tick
         self._quiet = Lock()  # held by the monitor's thread while it is at work
@@ -128,7 +129,7 @@ class Board:
             return
         try:
             self._old = self._wanted = False
-            self._last = self._copier.take(self._link, self._holder)
+            self._last = self._copier.take(self._link, self._holder, self._date)
         except Exception:
             log.exception("HTTP: no new snapshot")
 
@@ -136,7 +137,7 @@ class Board:
         """A tick is over: tell those who follow the run."""
         at_work, before = self._at_work, self._last
         self._work()
-        self._link, self._old = link, True
+        self._link, self._old, self._date = link, True, self._clock.date()
         if self._wanted or self.followed():
             self._refresh()
             if differ(before, self._last):
