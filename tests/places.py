@@ -43,10 +43,10 @@ def lab_is_up() -> bool:
     if not config.is_file() or os.geteuid() != 0:
         return False
     ports = map(int, re.findall(r"^\s*Port\s+(\d+)", config.read_text(), re.MULTILINE))
-    return all(_listens(port) for port in set(ports))
+    return all(listens(port) for port in set(ports))
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(2)
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import places
@@ -168,3 +172,38 @@ def test_a_dry_run_sends_nothing_and_needs_no_login_when_all_is_named(
     assert "rsync -a" in done.stdout
     assert "nothing was sent" in done.stdout
     assert sorted(p.name for p in ldir.iterdir()) == ["init"]
+
+
+@pytest.fixture
+def one_at_a_time(place: Place, tmp_path: Path) -> Iterator[None]:
+    """The place as one whose sshd lets nothing go on beside a shell (`MaxSessions 1`)."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    [old] = re.findall(r"127\.0\.0\.1:(\d+)", (LAB / "etc/sshd-plain").read_text())
+    for file, new in ((LAB / "etc/sshd-plain", "sshd"), (LAB / "ssh_config", "ssh")):
+        text = file.read_text().replace(old, port).replace("MaxSessions 50", "MaxSessions 1")
+        text = text.replace("StrictHostKeyChecking yes", "StrictHostKeyChecking no")
+        (tmp_path / new).write_text(text)
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/ssh"
+    program.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {tmp_path}/ssh "$@"\n')
+    program.chmod(0o755)
+    place.variables["PATH"] = f"{program.parent}:{os.environ['PATH']}"
+    server = subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", str(tmp_path / "sshd")])
+    try:
+        wait_for(lambda: places.listens(int(port)))
+        yield
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+@pytest.mark.parametrize("place", ["plain"], indirect=True)
+def test_where_only_one_session_may_be_open_files_are_copied_all_the_same(
+    place: Place, ldir: Path
+) -> None:
+    done = place.jobmon(ldir, "--scheduler", "local", "--give-up", "10")
+    assert done.returncode == 0, done.stderr
+    assert (newest(ldir) / "a/qsub.finished.0").exists()

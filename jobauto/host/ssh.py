@@ -32,6 +32,8 @@ _MASTER = [
     "-oClearAllForwardings=yes",
 ]
 _PATIENCE = ["-oServerAliveInterval=15", "-oServerAliveCountMax=4"]
+# what ssh says where sshd has `MaxSessions 1`: nothing goes on beside the shell
+_ONE_AT_A_TIME = "Session open refused by peer"
 _NO_OWN_LOGIN = ["-oControlMaster=no", "-oProxyCommand=false", "-oBatchMode=yes"]
 
 
@@ -114,6 +116,9 @@ class SshHost:
 
     def _rsync(self, command: list[str], only: Sequence[str]) -> None:
         answer = self.runner.run(command, transfer.folders_list(only), SYNC_TIMEOUT)
+        if _ONE_AT_A_TIME in answer.err:
+            self._shell.close()
+            answer = self.runner.run(command, transfer.folders_list(only), SYNC_TIMEOUT)
         if answer.exit_code != 0 and not self.connected():
             raise NoConnection(f"the connection to {self.name} is gone", hint=_last(answer.err))
         transfer.check(answer)
