@@ -19,7 +19,8 @@ from jobauto.run import Run, open_run
 from jobauto.schedulers import DIALECTS
 from jobauto.start import host_of, let_in, share
 
-PATIENCE = 15  # seconds, for jobs that take their time to end
+# seconds from one look to the next at jobs that take their time to end; then they are left
+PAUSES = (0.25, 0.25, 0.5, *[1.0] * 14)
 
 
 @dataclass(slots=True)
@@ -78,11 +79,12 @@ def _kill_all(run: Run, ledger: Ledger, host: Host, clock: Clock, outcome: Outco
     if adopted:  # submitted after all: now their JOBIDs are known, end them too
         ledger.accept(adopted, clock.date())
         answer = _ask(run, ledger, host, outcome.others)
-    for _ in range(PATIENCE):
-        if not _alive(answer.queue, ledger, outcome, ending=True):
+    for pause in PAUSES:
+        slow = _alive(answer.queue, ledger, outcome, ending=True)
+        if not slow:
             break
-        clock.sleep(1.0)
-        answer = _ask(run, ledger, host, outcome.others)
+        clock.sleep(pause)
+        answer = _ask(run, ledger, host, outcome.others, slow)
     alive = _alive(answer.queue, ledger, outcome, ending=False)
     for entry in ledger.in_flight():
         if entry.jobid in alive:
@@ -107,14 +109,17 @@ def _alive(queue: dict[str, InQueue], ledger: Ledger, outcome: Outcome, ending: 
     return {j for j in ours if ending or queue[j].state is not Queued.ENDING}
 
 
-def _ask(run: Run, ledger: Ledger, host: Host, others: set[str]) -> Killed:
+def _ask(
+    run: Run, ledger: Ledger, host: Host, others: set[str], only: set[str] | None = None
+) -> Killed:
+    """End all jobs in flight but `others`, or `only` some; what became of all."""
     flying = ledger.in_flight()
     jobids = [e.jobid for e in flying if e.jobid] + list(ledger.lingering)
     return host.ask(
         Kill(
             DIALECTS[run.scheduler],
             run.rdir,
-            jobids=[jobid for jobid in jobids if jobid not in others],
+            jobids=[j for j in jobids if j not in others and (only is None or j in only)],
             markers=[e.job.marker for e in flying],
             doubtful=[e.attempt for e in flying if e.attempt and not e.jobid],
         )

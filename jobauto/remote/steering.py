@@ -10,7 +10,7 @@ from jobauto.errors import CouldNotAsk
 from jobauto.remote.framing import Answer, Frame, sections
 from jobauto.schedulers import Dialect
 
-PER_COMMAND = 500  # JOBIDs on one command line
+PER_COMMAND = 1000  # JOBIDs on one command line
 
 
 def portions(jobids: Sequence[str]) -> Iterator[list[str]]:
