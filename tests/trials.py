@@ -37,7 +37,6 @@ from jobauto import run as runs
 from jobauto import tree as found_trees
 from jobauto.actions import kill as killing
 from jobauto.errors import RemoteError
-from jobauto.ordering import CRITICAL
 from jobauto.run import Run
 from jobauto.schedulers import DIALECTS
 from jobauto.settings import Settings
@@ -72,10 +71,10 @@ class Trial:
             "maxqsub": dice.randint(1, 5),
             "retries": dice.choice((0, 0, 1, 2)),
             # dice of its own, so that all else of a history stays as it was
-            "order": random.Random(f"order {seed}").choice(("fifo", CRITICAL)),
+            "order": random.Random(f"order {seed}").choice(("fifo", "critical-path")),
         }
         self.chosen = Settings.model_construct(**{**defaults(), **options})
-        self.checker = Checker(self.tree.files(), MID, options["maxqsub"], self._intents)
+        self.checker = Checker(self.tree.files(), MID, self.chosen.maxqsub, self._intents)
         slots = dice.choice((1, 100))
         self.cluster = FaultyCluster(self.clock, self.weather, self.checker, slots, accent)
         self.cluster.root, self.cluster.scripts = self._run().rdir, set()

@@ -29,14 +29,15 @@ class Uneven:
         """Short folders of one job (a), chains of many quick jobs (m), and of few long ones (z)."""
         dice = random.Random(seed)
         slots, length = dice.randint(4, 6), dice.randint(3, 4)
+        long = dice.randint(2, slots)
         stages = {f"c{i}": dice.uniform(600, 1200) for i in range(length)}
         longest = sum(stages.values())
         stages |= {f"q{i}": dice.uniform(30, 60) for i in range(length + 1)}
         stages["s"] = dice.uniform(100, 200)
-        number = int(dice.uniform(0.25, 0.5) * slots * longest / stages["s"])
+        number = int(dice.uniform(0.25, 1.0) * slots * longest / stages["s"])
         chains = {f"a{n:03}": ["s"] for n in range(number)}
         chains |= {f"m{n}": [one for one in stages if one[0] == "q"] for n in range(2 * slots)}
-        chains |= {f"z{n}": [one for one in stages if one[0] == "c"] for n in range(slots // 2)}
+        chains |= {f"z{n}": [one for one in stages if one[0] == "c"] for n in range(long)}
         seconds = {
             f"{folder}/qsub.{one}": stages[one] * dice.uniform(0.8, 1.25)
             for folder, ids in chains.items()
@@ -54,13 +55,18 @@ class Uneven:
                 files[f"{folder}/qsub.dependency.{one}"] = needs
         return files
 
-    def bound(self) -> float:
-        """Seconds: all work by all slots at once, or the longest chain."""
-        longest = max(
+    @property
+    def longest(self) -> float:
+        """Seconds of the longest chain."""
+        return max(
             sum(self.seconds[f"{folder}/qsub.{one}"] for one in ids)
             for folder, ids in self.chains.items()
         )
-        return max(sum(self.seconds.values()) / self.slots, longest)
+
+    @property
+    def bound(self) -> float:
+        """Seconds: all work by all slots at once, or the longest chain."""
+        return max(sum(self.seconds.values()) / self.slots, self.longest)
 
     def ratio(self, ldir: Path, order: str, **options: Any) -> float:
         """How many times `bound` a run takes, from its first submission to its last end."""
@@ -69,4 +75,4 @@ class Uneven:
         w.cluster.plans.update({name: FakeJob(time) for name, time in self.seconds.items()})
         assert w.finish() == DONE
         moments = [moment for moment, _, _ in w.cluster.history]
-        return (max(moments) - min(moments)) / self.bound()
+        return (max(moments) - min(moments)) / self.bound
