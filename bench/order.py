@@ -17,41 +17,46 @@ import results  # noqa: E402
 from uneven import Uneven  # noqa: E402
 
 TREES = 20
-ROWS = {
-    "`fifo`": "fifo",
-    "`critical-path`, the first run": "critical-path",
-    "`critical-path`, after an earlier run": "critical-path",
+KINDS = {"half the slots": False, "2 to all slots": True}  # how many long chains: `full`
+WAYS = {
+    "`fifo`": ("known", "fifo"),
+    "`critical-path`, the first run": ("new", "critical-path"),
+    "`critical-path`, after the run of `fifo`": ("known", "critical-path"),
 }
 
 
 def main() -> None:
     """Each tree by its seed, in each way."""
     logging.getLogger("jobauto").disabled = True
-    ratios: dict[str, list[float]] = {what: [] for what in ROWS}
-    trees = [Uneven.thrown(seed) for seed in range(TREES)]
-    sizes = [len(tree.seconds) for tree in trees]
-    by_work = sum(tree.bound > tree.longest for tree in trees)
-    for seed, tree in enumerate(trees):
-        with tempfile.TemporaryDirectory() as folder:
-            for what, order in ROWS.items():
-                # a run of fifo is the earlier one
-                ldir = Path(folder, "alone" if "first" in what else "both")
-                ratios[what].append(tree.ratio(ldir, order))
-        print(seed, *(f"{found[-1]:.3f}" for found in ratios.values()), flush=True)
-    rows = [["order", "time to the bound"]]
-    rows += [[what, results.spread(found, "")] for what, found in ratios.items()]
+    rows = [["long chains", "jobs", "bound by", *WAYS]]
+    for kind, full in KINDS.items():
+        trees = [Uneven.thrown(seed, full) for seed in range(TREES)]
+        sizes = [len(tree.seconds) for tree in trees]
+        by_work = sum(tree.bound > tree.longest for tree in trees)
+        bounds = f"work {by_work}, chain {TREES - by_work}"
+        ratios = zip(*map(measured, trees), strict=True)
+        cells = [results.spread(found, "") for found in ratios]
+        rows.append([kind, f"{min(sizes)}–{max(sizes)}", bounds, *cells])
     results.put(
         "Uneven trees by their order",
         f"""{results.origin("make bench-order")}
 
-{TREES} seeded trees of {min(sizes)} to {max(sizes)} jobs on 4 to 6 slots, made to be uneven: short folders that are
-queued first, chains of quick jobs, and 2 to 6 chains of 3 or 4 long jobs, which come last. Simulated,
-`--interval 20`. The bound is all work by all slots at once ({by_work} trees), or the longest chain if
-that takes longer; the median, and between which ends it lies.
+Times from the first submission to the last end, as ratios to what no order can beat: all work by all
+slots at once, or the longest chain if that takes longer. The median, and between which ends it lies.
+Simulated, `--interval 20`: {TREES} seeded trees a row on 4 to 6 slots, made to be uneven. Short folders
+are queued first, then chains of quick jobs, and chains of 3 or 4 long jobs last.
 
 {results.table(rows)}
 """,
     )
+
+
+def measured(tree: Uneven) -> list[float]:
+    """The ratio of a tree in each way."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = [tree.ratio(Path(folder, ldir), order) for ldir, order in WAYS.values()]
+    print(*(f"{ratio:.3f}" for ratio in found), flush=True)
+    return found
 
 
 if __name__ == "__main__":

@@ -25,16 +25,19 @@ class Uneven:
     seconds: dict[str, float]  # of each job
 
     @classmethod
-    def thrown(cls, seed: int) -> Uneven:
-        """Short folders of one job (a), chains of many quick jobs (m), and of few long ones (z)."""
+    def thrown(cls, seed: int, full: bool = False) -> Uneven:
+        """Short folders of one job (a), chains of many quick jobs (m), and of few long ones (z).
+
+        The longest chain takes about as long as all work by all slots; if `full`, less.
+        """
         dice = random.Random(seed)
         slots, length = dice.randint(4, 6), dice.randint(3, 4)
-        long = dice.randint(2, slots)
+        long = dice.randint(2, slots) if full else slots // 2
         stages = {f"c{i}": dice.uniform(600, 1200) for i in range(length)}
         longest = sum(stages.values())
         stages |= {f"q{i}": dice.uniform(30, 60) for i in range(length + 1)}
         stages["s"] = dice.uniform(100, 200)
-        number = int(dice.uniform(0.25, 1.0) * slots * longest / stages["s"])
+        number = int(dice.uniform(0.25, 1.0 if full else 0.5) * slots * longest / stages["s"])
         chains = {f"a{n:03}": ["s"] for n in range(number)}
         chains |= {f"m{n}": [one for one in stages if one[0] == "q"] for n in range(2 * slots)}
         chains |= {f"z{n}": [one for one in stages if one[0] == "c"] for n in range(long)}
