@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 TRY    := try
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test trials lab lab-down bench bench-peers bench-web bench-sweep bench-runlist bench-analyse bench-claims bench-scale bench-simulated together rounds inbox-rounds check format clean
+.PHONY: help install run test trials lab lab-down bench bench-peers bench-web bench-sweep bench-runlist bench-analyse bench-claims bench-scale bench-simulated bench-order together rounds inbox-rounds check format clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -58,6 +58,9 @@ bench-analyse: $(VENV)/.dev  ## time the results of 10,000 jobs; the same file
 
 bench-simulated: $(VENV)/.dev  ## runs of up to 1,000,000 jobs in memory; the same file
 	$(BIN)/python bench/simulated.py
+
+bench-order: $(VENV)/.dev  ## how soon uneven trees end with either --order, in memory; the same file
+	$(BIN)/python bench/order.py
 
 bench-claims: $(VENV)/.dev  ## claims a second in a shared task (needs lab); the same file
 	$(BIN)/python bench/claims.py

@@ -49,8 +49,7 @@ class Admitting:
 
     def admitted(self, ready: Iterable[str], room: int) -> list[str]:
         """The first `room` of these jobs for which there are tokens. They are held from now on."""
-        self._look()
-        if not self._wants and not self._held:
+        if not self.choosy():
             return list(islice(ready, room))
         turn = self._hold(list(ready), room)
         if turn.waiting != self._waiting:
@@ -58,6 +57,11 @@ class Admitting:
             files.put(self.run.private / WAITING, turn.waiting, durable=False)
         self._say(turn.outside)
         return turn.admitted
+
+    def choosy(self) -> bool:
+        """Whether jobs may have to wait for tokens, so that it takes more of them than go."""
+        self._look()
+        return bool(self._wants) or self._held
 
     def likely(self, ready: Sequence[str]) -> list[str]:
         """Those of these jobs for each of which there are tokens now, if it is the only one."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 
 STAMP = "%Y%m%d_%H%M%S"
 
@@ -18,6 +19,22 @@ def stamp(now: float) -> str:
 def moment(date: str) -> float:
     """The inverse of `stamp`; ValueError for any other text."""
     return time.mktime(time.strptime(date, STAMP))
+
+
+@lru_cache(maxsize=4096)
+def known(date: str) -> float | None:
+    """Seconds since 1970 of a date of the files; None for any other text."""
+    try:
+        return moment(date)
+    except (ValueError, OverflowError):
+        return None
+
+
+def span(begin: float | None, end: float | None) -> float | None:
+    """Seconds from one moment to a later one; None if one is not known or the clock was set."""
+    if begin is None or end is None or end < begin:
+        return None
+    return end - begin
 
 
 @dataclass(frozen=True, slots=True, order=True)

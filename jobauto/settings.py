@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
@@ -46,6 +46,12 @@ class Settings(BaseSettings):
     maxqsub: int = Field(4, ge=1, description="at most so many jobs in the queue at a time")
     maxpending: int | None = Field(
         None, ge=1, description="at most so many of them waiting there to run (default: no limit)"
+    )
+    order: Literal["fifo", "critical-path"] = Field(
+        "fifo",
+        description="of the jobs that may start go first: fifo, those that could start first; "
+        "critical-path, those with the longest chain of jobs still to come, by what jobs of each "
+        "id took before (an uneven tree ends sooner)",
     )
     maxcore: int = Field(16, ge=1, description="replaces __maxcore__ in the scripts")
     interval: float = Field(

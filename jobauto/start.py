@@ -20,6 +20,7 @@ from jobauto.ledger import Ledger
 from jobauto.limits import limits_of
 from jobauto.monitor import Monitor
 from jobauto.noticing import Noticing
+from jobauto.ordering import CRITICAL, ordering
 from jobauto.remote import probe
 from jobauto.reusing import reusing
 from jobauto.run import Run
@@ -177,6 +178,9 @@ def prepare(
     noticing = monitor.noticing
     monitor.submitting.admitting = admitting(of, graph, ledger, noticing, clock, chosen.tokens)
     monitor.submitting.reusing = reusing(of, graph, ledger, host, clock, chosen.reuse)
+    if chosen.order == CRITICAL:
+        others = [folder for folder in run.runs_in(of.folder.parent) if folder != of.folder]
+        monitor.submitting.ordering = ordering(graph, ledger, clock, others)
     if chosen.task:
         monitor.submitting.shared = share(of, chosen, ledger, clock)
     if not known:

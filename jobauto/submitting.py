@@ -20,6 +20,7 @@ from jobauto.ledger import Entry, Ledger
 from jobauto.limits import Limits
 from jobauto.model import Attempt, Claim, Queued, Seen
 from jobauto.noticing import Noticing
+from jobauto.ordering import Ordering
 from jobauto.remote.killing import Kill
 from jobauto.remote.submission import Submit
 from jobauto.reusing import Reusing
@@ -46,9 +47,10 @@ class Submitting:
     shared: Shared | None = None
     reusing: Reusing | None = None
     admitting: Admitting | None = None
+    ordering: Ordering | None = None
 
     def submit(self, seen: Seen, guard: Callable[[], None]) -> bool:
-        """Hand in as many as there is room for, in the order of quelist; False if none.
+        """Hand in as many as there is room for, in their order; False if none.
 
         `seen` is the last look; `guard` raises if the run is not ours any more.
         """
@@ -140,6 +142,10 @@ class Submitting:
         ready: Iterable[str] = self.ready()
         if self.reusing:
             ready = self.reusing.worth_running(list(ready))
+        if self.ordering:
+            # others, or tokens, may not let the first of them through
+            choosy = self.shared or (self.admitting and self.admitting.choosy())
+            ready = self.ordering.first(ready, None if choosy else room)
         if self.shared:  # it takes back by itself what gets no tokens after all
             likely = list(ready)
             likely = self.admitting.likely(likely) if self.admitting else likely

@@ -22,6 +22,7 @@ from jobauto import report as reports
 from jobauto import run as runs
 from jobauto.cli.main import main
 from jobauto.errors import BAD_USAGE, DONE, SOME_FAILED, UserError
+from jobauto.model import known, span
 from jobauto.report.gather import Report, Row, gather
 from jobauto.report.layers import by_stage, depths
 from jobauto.report.markup import as_html, as_xml, el, svg
@@ -31,7 +32,7 @@ from jobauto.report.scatter import waits_chart
 from jobauto.report.slots import peak, steps, total
 from jobauto.report.stages import stages
 from jobauto.report.timeline import Bar, packed, plan, timeline
-from jobauto.report.times import duration, iso, known, span, ticks
+from jobauto.report.times import duration, iso, ticks
 
 __all__ = ["world"]  # a fixture
 

@@ -40,6 +40,7 @@ ORDER = [
     "watching",
     "runlist",
     "ledger",
+    "ordering",
     "states",
     "conditions",
     "sharing",

@@ -11,9 +11,9 @@ from test_monitor import CHAIN, World, folders, world
 from jobauto.actions.status import status
 from jobauto.errors import DONE, SOME_FAILED, RemoteError
 from jobauto.ledger import attempts
+from jobauto.ledger.tries import logged
 from jobauto.model import InQueue, Queued, Seen, moment
 from jobauto.monitor import Monitor
-from jobauto.report.history import logged
 
 __all__ = ["world"]  # a fixture
 

@@ -70,11 +70,11 @@ class Trial:
             "interval": self.interval,
             "maxqsub": dice.randint(1, 5),
             "retries": dice.choice((0, 0, 1, 2)),
+            # dice of its own, so that all else of a history stays as it was
+            "order": random.Random(f"order {seed}").choice(("fifo", "critical-path")),
         }
-        self.chosen = Settings.model_construct(
-            **{**defaults(), **options, "interval": self.interval}
-        )
-        self.checker = Checker(self.tree.files(), MID, options["maxqsub"], self._intents)
+        self.chosen = Settings.model_construct(**{**defaults(), **options})
+        self.checker = Checker(self.tree.files(), MID, self.chosen.maxqsub, self._intents)
         slots = dice.choice((1, 100))
         self.cluster = FaultyCluster(self.clock, self.weather, self.checker, slots, accent)
         self.cluster.root, self.cluster.scripts = self._run().rdir, set()

@@ -8,6 +8,7 @@ from jobauto.errors import UserError, near
 from jobauto.graph import Need
 from jobauto.ledger import Entry, files
 from jobauto.model import State
+from jobauto.ordering import CRITICAL
 from jobauto.quoting import shown
 from jobauto.reuse import memory
 
@@ -77,9 +78,11 @@ def _no_room(status: Status) -> str:
     number = sum(status.others().values())
     others = f"; {number} other jobs of yours are in the queue" if number else ""
     tail = "" if status.monitor else "; but no monitor runs: jobmon.py --ldir RUN"
+    critical = status.run.settings.get("order") == CRITICAL
+    order = f", where the longest chain goes first (--order {CRITICAL})" if critical else ""
     task = status.run.settings.get("task")
     shared = f", or others of the task {task} are at it, or in its folder" if task else ""
-    return f"it waits for room in the queue ({limits}){others}{shown(shared)}{tail}"
+    return f"it waits for room in the queue ({limits}){order}{others}{shown(shared)}{tail}"
 
 
 def _blocked(status: Status, name: str) -> str:

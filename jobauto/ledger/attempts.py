@@ -84,11 +84,12 @@ def _last_byte(descriptor: int) -> bytes:
     return os.pread(descriptor, 1, os.fstat(descriptor).st_size - 1)
 
 
-def lines(path: Path) -> Iterator[tuple[str, Line]]:
-    """The lines of qsub.log with their dates. Those cut short by a crash are passed over."""
+def lines(path: Path, begin: int = 0) -> Iterator[tuple[str, Line]]:
+    """The lines of qsub.log, from byte `begin` on, with their dates. Those cut short by a crash are
+    passed over."""
     if not path.exists():
         return
-    *whole, _cut = files.read(path).split("\n")
+    *whole, _cut = files.read(path, begin).split("\n")
     jobs: set[str] = set()  # names that are fine, as each stands in several lines
     for text in whole:
         if text.endswith(_TORN) or not _DATED.match(text):

@@ -61,6 +61,8 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read(path: Path) -> str:
-    """The text of a file; odd bytes survive a round trip."""
-    return path.read_bytes().decode("utf-8", "surrogateescape")
+def read(path: Path, begin: int = 0) -> str:
+    """The text of a file, from byte `begin` on; odd bytes survive a round trip."""
+    with open(path, "rb") as file:
+        file.seek(begin)
+        return file.read().decode("utf-8", "surrogateescape")

@@ -14,9 +14,8 @@ from pathlib import Path
 from jobauto.actions.status import Status, status
 from jobauto.graph import Graph
 from jobauto.ledger import Entry, files
-from jobauto.model import Attempt, Job, State
-from jobauto.report.history import Try, logged, tries_of
-from jobauto.report.times import known, span
+from jobauto.ledger.tries import Try, logged, tries_of
+from jobauto.model import Attempt, Job, State, known, span
 
 LOCAL = "local"  # the engine that runs a job at once
 _IN_FLIGHT = (State.STARTED, State.SUBMITTING)

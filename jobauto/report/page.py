@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobauto.model import State
+from jobauto.model import State, span
 from jobauto.quoting import shown
 from jobauto.report.charts import slots_chart
 from jobauto.report.drawing import graph_drawing
@@ -16,7 +16,7 @@ from jobauto.report.scatter import both_known, waits_chart
 from jobauto.report.slots import peak, total
 from jobauto.report.theme import ORDER, QUEUED, SIGN, page_style, patterns
 from jobauto.report.timeline import kinds_drawn, plan, timeline
-from jobauto.report.times import clock, duration, span
+from jobauto.report.times import clock, duration
 
 _NOTHING = "default-src 'none'; style-src 'unsafe-inline'"  # no script, nothing fetched
 _VIEW = "width=device-width, initial-scale=1"

@@ -7,8 +7,8 @@ import io
 import json
 from dataclasses import asdict
 
+from jobauto.ledger.tries import Try
 from jobauto.report.gather import Report, Row
-from jobauto.report.history import Try
 from jobauto.report.slots import steps
 from jobauto.report.times import iso
 

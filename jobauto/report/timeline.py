@@ -12,14 +12,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from jobauto.model import Queued
+from jobauto.ledger.tries import Try
+from jobauto.model import Queued, span
 from jobauto.quoting import shown
 from jobauto.report.chart import RIGHT, WIDTH, Scale, fitting, titled
 from jobauto.report.gather import Report, Row
-from jobauto.report.history import Try
 from jobauto.report.markup import Element, el, svg
 from jobauto.report.theme import ORDER, QUEUED, SIGN, file_style, patterns
-from jobauto.report.times import clock, duration, span
+from jobauto.report.times import clock, duration
 
 MOST_JOBS, MOST_LINES = 60, 120
 _NAME, _END = 28, 26  # letters that fit left and right

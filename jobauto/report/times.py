@@ -1,34 +1,15 @@
-"""Moments and durations: what is between two dates of the files, and how it is written."""
+"""Moments and durations, and how they are written."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from functools import lru_cache
-
-from jobauto.model import moment
 
 _STEPS = [
     *(1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10800, 21600, 43200),
     *(86400, 172800, 345600, 604800, 1209600, 2592000, 7776000, 31536000),
 ]
 MINUTE, HOUR, DAY = 60, 3600, 86400
-
-
-@lru_cache(maxsize=4096)
-def known(date: str) -> float | None:
-    """Seconds since 1970 of a date of the files; None for any other text."""
-    try:
-        return moment(date)
-    except (ValueError, OverflowError):
-        return None
-
-
-def span(begin: float | None, end: float | None) -> float | None:
-    """Seconds from one moment to a later one; None if one is not known or the clock was set."""
-    if begin is None or end is None or end < begin:
-        return None
-    return end - begin
 
 
 def iso(at: float | None) -> str:

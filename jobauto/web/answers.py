@@ -14,8 +14,7 @@ from jobauto.actions.order import FOR_JOBS, WORDS
 from jobauto.actions.progress import progress
 from jobauto.actions.why import find, tail, why
 from jobauto.errors import UserError, near
-from jobauto.model import State
-from jobauto.report.times import known
+from jobauto.model import State, known
 from jobauto.web.snapshot import Snapshot
 
 PAGE, LARGEST_PAGE = 200, 1000

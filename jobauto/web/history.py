@@ -7,7 +7,7 @@ from typing import Any
 
 from jobauto.ledger import Entry
 from jobauto.ledger.quelist import MEANING
-from jobauto.report.times import known
+from jobauto.model import known
 from jobauto.web.snapshot import Snapshot
 
 POINTS = 400

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobauto.ledger import Entry
 from jobauto.ledger.attempts import SETTLED, lines
-from jobauto.report.times import known, span
+from jobauto.ledger.entries import Entry
+from jobauto.model import known, span
 
 _PROVEN = ("finished", "failed", "killed")  # verdicts that say when it left the queue
 
@@ -55,13 +55,31 @@ class Try:
         self.ended, self.verdict, self.reason = at, verdict, reason
 
 
+class Log:
+    """A qsub.log that is read on as it grows. `tries`: job to its submissions, by number."""
+
+    def __init__(self, path: Path) -> None:
+        self.tries: dict[str, dict[int, Try]] = {}
+        self._path, self._size = path, 0
+
+    def read(self) -> set[str]:
+        """Take in what was added since; the jobs of which there is news."""
+        size = self._path.stat().st_size if self._path.exists() else 0
+        begin = self._size if self._size <= size else 0  # it was taken away, and begun anew
+        news = set()
+        for date, line in lines(self._path, begin) if size > begin else ():
+            of_job = self.tries.setdefault(line.name, {})
+            _note(of_job, known(date), line.what, line.number, dict(line.pairs))
+            news.add(line.name)
+        self._size = size
+        return news
+
+
 def logged(path: Path) -> dict[str, list[Try]]:
     """What qsub.log tells, by job."""
-    tries: dict[str, dict[int, Try]] = {}
-    for date, line in lines(path):
-        of_job = tries.setdefault(line.name, {})
-        _note(of_job, known(date), line.what, line.number, dict(line.pairs))
-    return {name: list(numbered.values()) for name, numbered in tries.items() if numbered}
+    log = Log(path)
+    log.read()
+    return {name: list(numbered.values()) for name, numbered in log.tries.items() if numbered}
 
 
 def _note(
