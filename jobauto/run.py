@@ -9,7 +9,6 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -230,9 +229,9 @@ def check_scripts(init: Path, found: Tree, fill: Filler) -> None:
 
 def check_asked(root: Path, found: Tree, asking: Asking) -> None:
     """Raise all that is asked for and cannot be had, before anything is made or sent."""
-    jobs = [job for name, job in found.jobs.items() if name in found.resources]
-    # all others ask for the same, so one of them tells of all
-    jobs += islice((job for name, job in found.jobs.items() if name not in found.resources), 1)
+    # those without a file of their own ask for the same, so one of them tells of all
+    same = sorted(found.jobs.keys() - found.resources.keys())[:1]
+    jobs = [found.jobs[name] for name in (*found.resources, *same) if name in found.jobs]
     raise_all(asking.problems(root, jobs))
 
 
