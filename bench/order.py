@@ -41,10 +41,10 @@ def main() -> None:
         "Uneven trees by their order",
         f"""{results.origin("make bench-order")}
 
-Times from the first submission to the last end, as ratios to what no order can beat: all work by all
-slots at once, or the longest chain if that takes longer. The median, and between which ends it lies.
-Simulated, `--interval 20`: {TREES} seeded trees a row on 4 to 6 slots, made to be uneven. Short folders
-are queued first, then chains of quick jobs, and chains of 3 or 4 long jobs last.
+Times from the first submission to the last end, as ratios to what no order can beat: all work by
+all slots at once, or the longest chain if that takes longer. The median, and between which ends it
+lies. Simulated, `--interval 20`: {TREES} seeded trees a row on 4 to 6 slots, made to be uneven.
+Short folders are queued first, then chains of quick jobs, and chains of 3 or 4 long jobs last.
 
 {results.table(rows)}
 """,
