@@ -114,6 +114,8 @@ def test_what_is_in_a_circle_or_behind_one_counts_nothing(tmp_path: Path) -> Non
 
 def test_edits_in_mid_run_are_followed_and_nothing_else_costs(tmp_path: Path) -> None:
     part = Part(tmp_path / "run", graph_of(a="", b="a", x=""))
+    assert part.first("x", "a", room=0) == ""
+    assert part.ordering.ranked == 0
     assert part.first("x", "a") == "a x"
     assert part.first("x", "a") == "a x"
     assert part.ordering.ranked == 1
@@ -311,6 +313,9 @@ def test_a_monitor_that_is_started_again_goes_on_in_the_same_order(tmp_path: Pat
     w = World(tmp_path / "L", chains(a=1, b=2, c=3, d=2), maxqsub=1, order="critical-path")
     w.monitor().tick()
     assert w.finish() == DONE
+    again = w.monitor().submitting.ordering
+    assert again is not None
+    assert again.earlier.medians() == {}, "its own log is read on as it grows, not twice"
     first = ["c/qsub.0", "b/qsub.0", "d/qsub.0", "c/qsub.1"]
     assert w.cluster.submitted()[:4] == first
 
