@@ -12,6 +12,7 @@ import argparse
 import cProfile
 import json
 import logging
+import math
 import pstats
 import resource
 import statistics
@@ -81,6 +82,7 @@ class Cluster:
 
     def ask(self, request: Any) -> Any:
         """The answer to a look or to a submission."""
+        early = isinstance(request, Observe) and self._wait(request.wait.seconds)
         now = self.clock.elapsed()
         while self._ends and self._ends[0][0] <= now:
             _, jobid, job = heappop(self._ends)
@@ -89,10 +91,19 @@ class Cluster:
         if isinstance(request, Observe):
             there = self.markers.intersection(request.files)
             missing = frozenset(request.files) - there
+            if early:
+                return Seen(there=frozenset(there), missing=missing, early=True)
             return Seen(dict(self.queue), True, frozenset(there), missing)
         assert isinstance(request, Submit)
         return {attempt.token: self._take(attempt.job, attempt.token) for attempt in
                 request.attempts}  # fmt: skip
+
+    def _wait(self, seconds: float) -> bool:
+        """Let time pass until a job ends, but no more than this; whether one has ended."""
+        now = self.clock.elapsed()
+        first = self._ends[0][0] if seconds and self._ends else math.inf
+        self.clock.sleep(max(0.0, min(first, now + seconds) - now))
+        return first <= now + seconds
 
     def _take(self, job: Job, token: str) -> Claim:
         self._taken += 1
@@ -122,7 +133,7 @@ def world(folder: Path, jobs: int, maxqsub: int, seconds: float) -> Monitor:
         needs = [Need(Job(job.folder, str(number - 1)).marker, 1)] if number else []
         graph.set_needs(name, needs)
     clock = JumpingClock()
-    ledger = Ledger(folder, run.id)
+    ledger = Ledger(folder, run.id, clock.elapsed)
     noticing = Noticing(run, graph, lambda _name: False, clock.elapsed, Tree())
     noticing.look = list  # type: ignore[method-assign]
     limits = Limits(maxqsub, ErrorRate(None, 600, 600))
