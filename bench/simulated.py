@@ -14,6 +14,7 @@ import json
 import logging
 import math
 import pstats
+import random
 import resource
 import statistics
 import subprocess
@@ -69,7 +70,7 @@ class JumpingClock(Clock):
 
 
 class Cluster:
-    """A host whose scheduler runs each job for `seconds`."""
+    """A host whose scheduler runs each job for about `seconds`."""
 
     name, mirrored = "memory", False
 
@@ -79,10 +80,11 @@ class Cluster:
         self.markers: set[str] = set()
         self._ends: list[tuple[float, str, Job]] = []
         self._taken = 0
+        self.dice = random.Random(1)
 
     def ask(self, request: Any) -> Any:
         """The answer to a look or to a submission."""
-        early = isinstance(request, Observe) and self._wait(request.wait.seconds)
+        early = isinstance(request, Observe) and self._wait(request)
         now = self.clock.elapsed()
         while self._ends and self._ends[0][0] <= now:
             _, jobid, job = heappop(self._ends)
@@ -98,18 +100,23 @@ class Cluster:
         return {attempt.token: self._take(attempt.job, attempt.token) for attempt in
                 request.attempts}  # fmt: skip
 
-    def _wait(self, seconds: float) -> bool:
-        """Let time pass until a job ends, but no more than this; whether one has ended."""
-        now = self.clock.elapsed()
-        first = self._ends[0][0] if seconds and self._ends else math.inf
-        self.clock.sleep(max(0.0, min(first, now + seconds) - now))
-        return first <= now + seconds
+    def _wait(self, request: Observe) -> bool:
+        """Let time pass until a glance shows that a job has ended; whether one did."""
+        now, seconds = self.clock.elapsed(), request.wait.seconds
+        if not seconds:
+            return False
+        pause = float(request.wait.pauses(len(request.files))[0])
+        first = self._ends[0][0] - now if self._ends else math.inf
+        glance = pause * max(1, math.ceil(first / pause)) if first < seconds else seconds
+        self.clock.sleep(min(glance, seconds))
+        return first <= glance <= seconds
 
     def _take(self, job: Job, token: str) -> Claim:
         self._taken += 1
         jobid = str(self._taken)
         self.queue[jobid] = InQueue(jobid, Queued.RUNNING, "R", token=token)
-        heappush(self._ends, (self.clock.elapsed() + self.seconds, jobid, job))
+        seconds = self.dice.uniform(0.5, 1.5) * self.seconds
+        heappush(self._ends, (self.clock.elapsed() + seconds, jobid, job))
         return Claim(True, True, 0, f"{jobid}\n")
 
     def open(self) -> None:
