@@ -1,8 +1,8 @@
 """Times what a person sees of a large run: HTTP, reports, and what they cost the monitor.
 
 Workload: 1,000 folders of ten chained jobs, against a cluster in memory. Two such runs go on in
-turn, tick by tick: one is served and followed by a client, the other is alone. When both are over,
-requests are answered and reports are made. Writes its section of bench/RESULTS.md.
+turn, tick by tick: one is served and followed by 20 clients, the other is alone. When both are
+over, requests are answered and reports are made. Writes its section of bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from jobauto.web.sessions import ticket  # noqa: E402
 FOLDERS, IDS = 1000, 10
 FAILS = 50  # folders from one in which a job fails to the next
 IN_QUEUE = 500
+CLIENTS = 20
 ASKED = 30  # times for each request
 ASKED_FOR = [
     "/api/status",
@@ -86,17 +87,17 @@ def world(ldir: Path) -> World:
 
 @contextmanager
 def following(served: Served) -> Iterator[None]:
-    """A client that reads all events; it ends with the server."""
-    link = HTTPConnection("127.0.0.1", served.port)
-    link.request("GET", "/api/events", headers=served.reader)
-    stream = link.getresponse()
+    """Clients that read all events; they end with the server."""
+    links = [HTTPConnection("127.0.0.1", served.port) for _ in range(CLIENTS)]
 
-    def read() -> None:
+    def read(link: HTTPConnection) -> None:
+        link.request("GET", "/api/events", headers=served.reader)
+        stream = link.getresponse()
         while stream.readline():
             pass
 
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
+    for link in links:
+        threading.Thread(target=read, args=(link,), daemon=True).start()
     yield
 
 
@@ -122,7 +123,7 @@ def ticks(bench: Bench) -> list[Row]:
     low, high = statistics.median(alone), statistics.median(watched)
     return [
         ["a tick without a server", f"{low:.3f} s", f"median of {len(alone)}"],
-        ["a tick with one", f"{high:.3f} s", f"ratio {high / low:.2f}"],
+        [f"a tick with {CLIENTS} clients", f"{high:.3f} s", f"ratio {high / low:.2f}"],
         ["of that, the copy for readers", f"{statistics.median(copies):.3f} s", ""],
     ]
 
@@ -197,8 +198,8 @@ def write(rows: list[Row]) -> None:
         f"""{results.origin("make bench-web")}
 
 {FOLDERS} folders × {IDS} chained jobs against a cluster in memory, `--maxqsub {IN_QUEUE}`. Two runs
-go on in turn, tick by tick, to their end; one is served, and a client follows its events. A tick is
-the monitor's own work and that of the cluster in memory, without ssh and scheduler.
+go on in turn, tick by tick, to their end; one is served, and {CLIENTS} clients follow its events. A
+tick is the monitor's own work and that of the cluster in memory, without ssh and scheduler.
 
 {results.table([HEAD, *rows])}
 """,

@@ -11,7 +11,7 @@ from sse_starlette import ServerSentEvent
 from jobauto.web.changes import event
 from jobauto.web.snapshot import Snapshot
 
-CLIENTS = 16
+CLIENTS = 32
 BEHIND = 32  # events that a client may not have read yet
 
 
