@@ -15,7 +15,7 @@
 | no JOBID                    | token not in the queue, less than twice  | none, one absence    |
 | no JOBID, refused: limit    | token not in the queue twice             | put back             |
 | no JOBID, refused otherwise | token not in the queue twice             | failed               |
-| no JOBID, lost on the way   | the same, and for `Patience.lost`        | put back             |
+| no JOBID, lost on the way   | the same, for `Patience.lost` + `marker` | put back             |
 | no JOBID, no clear answer   | the same, and for `Patience.lost`        | unsure               |
 
 Lost on the way: the scheduler's program had trouble to reach the scheduler, which may get its
@@ -104,9 +104,18 @@ class Judge:
             return Verdict("finished")
         if (claim.alive and not claim.answered) or not seen.tokens_known:
             return Verdict(absence=before)
-        if not self._proven(absence, 0.0 if refused(claim, self.dialect) else self.patience.lost):
+        if not self._proven(absence, self._late(claim)):
             return Verdict(absence=absence)
         return _given_up(claim, self.dialect)
+
+    def _late(self, claim: Claim) -> float:
+        """Seconds for which a submission that the queue does not show may yet turn up."""
+        if refused(claim, self.dialect):
+            return 0.0
+        if self.dialect.elsewhere and _given_up(claim, self.dialect).what == "putback":
+            # to be submitted again: a short job, taken late, may be over, and its marker late too
+            return self.patience.lost + self.patience.marker
+        return self.patience.lost
 
     def _proven(self, absence: Absence, patience: float) -> bool:
         return absence.looks >= PROOF and self.now - absence.since >= patience

@@ -13,6 +13,7 @@ SLURM, LOCAL = DIALECTS["slurm"], DIALECTS["local"]
 NOW, EARLIER, LONG_AGO = 1000.0, 990.0, 900.0  # 10 and 100 seconds ago
 ONCE = Absence(1, EARLIER)
 LONG = Absence(1, LONG_AGO)
+LONGER = Absence(1, 800.0)  # long enough for a job that was taken late, and a late marker
 KEPT = Verdict(absence=ONCE)
 FIRST = Verdict(absence=Absence(1, NOW))
 SECOND = Verdict(absence=Absence(2, EARLIER))
@@ -163,6 +164,12 @@ LIAR = Claim(begun=True, answered=True, exit_code=1, out="7\n", err="sbatch: err
         pytest.param(
             seen(claim=LOST),
             LONG,
+            Verdict(absence=Absence(2, LONG_AGO)),
+            id="trouble: it may have been taken late, and be over",
+        ),
+        pytest.param(
+            seen(claim=LOST),
+            LONGER,
             Verdict("putback", "sbatch:-error:-Socket-timed-out-on-send/recv-operation"),
             id="trouble, absent for long",
         ),
