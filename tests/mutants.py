@@ -131,8 +131,8 @@ MUTANTS = [
     Mutant(
         "patience with a lost answer",
         "judge.py",
-        "    lost: float = 60.0\n",
-        "    lost: float = 0.0\n",
+        "        if refused(claim, self.dialect):\n            return 0.0\n",
+        "        if True:\n            return 0.0\n",
     ),
     Mutant(
         "unsure is never submitted again",
@@ -253,6 +253,7 @@ MUTANTS = [
         "actions/kill.py",
         "seen = Seen(answer.queue, claims",
         "seen = Seen({}, claims",
+        "test_killing.py::test_a_submission_in_doubt_is_found_by_its_token_where_the_queue_shows_none",
     ),
     # names, and one monitor
     Mutant(
