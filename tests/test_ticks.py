@@ -19,6 +19,7 @@ from jobauto.ledger.quelist import Word, parse
 from jobauto.ledger.quelist_file import BLOCK
 from jobauto.loop import Link, loop
 from jobauto.model import Job, State
+from jobauto.monitor import Monitor
 from jobauto.remote.observation import Observe
 from jobauto.states import all_states
 from jobauto.web.snapshot import Board, Copier
@@ -334,14 +335,23 @@ def test_a_snapshot_shares_what_has_not_changed_and_stays_as_it_was(
     assert second.names is first.names
 
 
-def test_in_the_middle_of_a_tick_a_reader_gets_what_was_before_it(
+@pytest.fixture
+def kept_out(
     world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> tuple[World, Monitor, Board]:
+    """A monitor that is read only while it rests."""
     monkeypatch.setattr("jobauto.web.snapshot.PATIENCE", 0.01)
     w = world(CHAIN)
     monitor = w.monitor()
     board = Board(monitor)
     board.keep_out(monitor)
+    return w, monitor, board
+
+
+def test_in_the_middle_of_a_tick_a_reader_gets_what_was_before_it(
+    kept_out: tuple[World, Monitor, Board],
+) -> None:
+    _, monitor, board = kept_out
     monitor.tick()
     board.publish(monitor, Link())
     assert board.now.tick == 0, "the monitor is at work"
@@ -355,13 +365,9 @@ def test_in_the_middle_of_a_tick_a_reader_gets_what_was_before_it(
 
 
 def test_while_the_monitor_waits_a_reader_gets_what_is(
-    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+    kept_out: tuple[World, Monitor, Board],
 ) -> None:
-    monkeypatch.setattr("jobauto.web.snapshot.PATIENCE", 0.01)
-    w = world(CHAIN)
-    monitor = w.monitor()
-    board = Board(monitor)
-    board.keep_out(monitor)
+    w, monitor, board = kept_out
     waited: list[bool] = []
 
     def hook(request: object) -> None:

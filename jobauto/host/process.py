@@ -72,7 +72,7 @@ class Runner:
             raise Interrupted()
         if late:
             raise CouldNotAsk(f"{argv[0]}: no answer within {timeout:.0f} s")
-        return Answer(process.exit_code, _text(process.stdout), _text(process.stderr))
+        return Answer(process.exit_code, text_of(process.stdout), text_of(process.stderr))
 
     def start(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a program that stays, with pipes to it that do not block. UserError if there is
@@ -162,7 +162,8 @@ def _missing(program: str) -> UserError:
     return UserError(f"{program} is not installed here", hint=f"install {program}")
 
 
-def _text(data: bytes) -> str:
+def text_of(data: bytes | bytearray) -> str:
+    """What a program wrote; odd bytes survive a round trip."""
     return data.decode("utf-8", "surrogateescape")
 
 

@@ -7,7 +7,6 @@ connection cut while it is sent runs nothing of it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import selectors
@@ -18,12 +17,11 @@ from dataclasses import dataclass, field
 from typing import IO, TypeVar
 
 from jobauto.errors import CouldNotAsk, Interrupted
-from jobauto.host.process import Runner
+from jobauto.host.process import Runner, text_of
 from jobauto.remote.framing import Answer, Request
 
 T = TypeVar("T")
 _CHUNK = 65536
-_LAST = 5.0  # seconds that a program has to end once it has closed its stdout
 
 
 @dataclass(slots=True)
@@ -44,12 +42,9 @@ class Session:
         talk = _Talk(process)
         with self.runner.ended_by_stop(process.pid):
             whole = talk.say(script, time.monotonic() + timeout)
-            if not whole and talk.closed:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(_LAST)
         if whole:
             return talk.answer()
-        code = self.close(gently=False)
+        code = self.close(gently=talk.closed)  # one that closed its stdout is about to end
         if self.runner.stopped:
             raise Interrupted()
         if not talk.closed:
@@ -122,11 +117,11 @@ class _Talk:
         """What was said before the marks."""
         out, _, code = self._out.rpartition(b"\n" + self._mark + b" ")
         err = self._err.rpartition(b"\n" + self._mark)[0]
-        return Answer(int(code), _text(out), _text(err))
+        return Answer(int(code), text_of(out), text_of(err))
 
     def cut_short(self, code: int) -> Answer:
         """What was said before the shell ended with this status."""
-        return Answer(code, _text(self._out), _text(self._err))
+        return Answer(code, text_of(self._out), text_of(self._err))
 
 
 def _rest(stdin: IO[bytes], data: memoryview) -> memoryview:
@@ -137,7 +132,3 @@ def _rest(stdin: IO[bytes], data: memoryview) -> memoryview:
         return data
     except BrokenPipeError:  # it has ended, as its stdout will tell
         return data[:0]
-
-
-def _text(data: bytes | bytearray) -> str:
-    return data.decode("utf-8", "surrogateescape")
