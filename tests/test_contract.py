@@ -122,7 +122,7 @@ def test_a_monitor_that_ends_leaves_its_jobs_and_restart_goes_on(
 @pytest.mark.parametrize("dead", [False, True], ids=["monitor alive", "monitor dead"])
 def test_kill_ends_monitor_and_jobs(place: Place, tmp_path: Path, dead: bool) -> None:
     ldir = tmp_path / "L"
-    asleep = 471 + os.getpid() / 1e7  # seconds; sessions side by side have other ones
+    asleep = f"471.{os.getpid():07d}"  # seconds; sessions side by side have other ones
     sleepers(ldir / "init", 3, asleep)
     monitor = place.start(ldir)
     wait_for(lambda: len(alive(f"sleep {asleep}")) >= 3)

@@ -242,7 +242,7 @@ def test_dying_monitors_a_server_that_goes_down_and_a_limit_at_once(
     place: Place, tmp_path: Path
 ) -> None:
     ldir = tmp_path / "L"
-    chains(ldir / "init", 14, "sleep 0.5")
+    chains(ldir / "init", 20, "sleep 0.5")
     dice, says = random.Random(place.name), f"{place.scheduler} does not answer"
     assert place.jobmon(ldir, "--initonly").returncode == 0
     run = newest(ldir)
@@ -258,18 +258,17 @@ def test_dying_monitors_a_server_that_goes_down_and_a_limit_at_once(
     def soon() -> None:
         time.sleep(dice.uniform(0, 1.5))
 
-    for _ in range(4):
-        one_that_dies(soon)
+    one_that_dies(soon)  # while jobs are left for what follows
     with cluster.switched(place.name, "limit", "2"):
         one_that_dies(lambda: wait_for(lambda: "not taken now" in log_of(run)))
     with cluster.switched(place.name, "down"):
         one_that_dies(lambda: wait_for(lambda: says in log_of(run)))
-    for _ in range(2):
+    for _ in range(5):
         one_that_dies(soon)
     done = place.jobmon(run, "--maxqsub", "12", new=False)
     assert done.returncode == 0, done.stdout + done.stderr
     cluster.wait_until_empty(place.name)
-    jobs = {f"s{n}/qsub.{i}": 1 for n in range(14) for i in range(2)}
+    jobs = {f"s{n}/qsub.{i}": 1 for n in range(20) for i in range(2)}
     assert ran(place, run) == cluster.taken(place.name, place.there(run)) == jobs
     assert set(map(tuple, words(run).values())) == {("started", "finished")}
     assert not list(place.there(run).glob("*/too-early"))

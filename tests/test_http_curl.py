@@ -16,7 +16,7 @@ from trees import job, make, sleepers
 
 pytestmark = pytest.mark.parametrize("place", ["local"], indirect=True)
 
-SLEEP = 3571 + os.getpid() / 1e7  # seconds; nobody else sleeps just as long
+SLEEP = f"3571.{os.getpid():07d}"  # seconds; nobody else sleeps just as long
 
 
 @pytest.fixture
