@@ -58,6 +58,11 @@ class Admitting:
         self._say(turn.outside)
         return turn.admitted
 
+    def wants(self, name: str) -> bool:
+        """Whether a job wants any token."""
+        self._look()
+        return name in self._wants
+
     def choosy(self) -> bool:
         """Whether jobs may have to wait for tokens, so that it takes more of them than go."""
         self._look()

@@ -195,6 +195,16 @@ class Graph:
         """Misses nothing, and does not ask for any file to be away (which must be looked up)."""
         return self.satisfied(name) and name not in self._absent
 
+    def users(self, name: str) -> list[str]:
+        """Jobs that need the marker of this one, in order of name."""
+        return sorted(self._users.get(self.jobs[name].marker, ()))
+
+    def awaited(self, name: str) -> list[str] | None:
+        """The jobs for whose markers a job waits; None if it waits for anything else, too."""
+        if self.held(name) or name in self._files or name in self._absent:
+            return None
+        return sorted(self.makers[marker] for marker in self._markers.get(name, ()))
+
     def missing(self, name: str) -> list[Need]:
         """What the job misses, in the order of its file."""
         return [n for n in self.needs[name] if (n.file in self.present) is n.absent]

@@ -7,6 +7,7 @@
 | JOBID                       | gone, less than twice                    | none, one absence    |
 | JOBID                       | gone twice, scheduler says: ended badly  | failed               |
 | JOBID                       | gone twice and for `Patience.marker`     | failed               |
+| JOBID, handed in ahead      | gone twice, and the guard turned it back | early                |
 | no JOBID                    | queue shows its token                    | accepted             |
 | no JOBID                    | claim holds an answer with a JOBID       | accepted             |
 | no JOBID                    | marker written after its claim           | finished             |
@@ -15,12 +16,13 @@
 | no JOBID                    | token not in the queue, less than twice  | none, one absence    |
 | no JOBID, refused: limit    | token not in the queue twice             | put back             |
 | no JOBID, refused otherwise | token not in the queue twice             | failed               |
+| the same, handed in ahead   | the same                                 | early                |
 | no JOBID, lost on the way   | the same, for `Patience.lost` + `marker` | put back             |
 | no JOBID, no clear answer   | the same, and for `Patience.lost`        | unsure               |
 
 Lost on the way: the scheduler's program had trouble to reach the scheduler, which may get its
 message yet. No clear answer: none at all, one without a JOBID, or a command that was ended as it
-hung.
+hung. Early: put back, until all that it needs is there.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from dataclasses import dataclass
 
 from jobauto import quoting
 from jobauto.ledger import Entry
-from jobauto.model import Attempt, Claim, Ending, Seen
+from jobauto.model import TURNED_BACK, Attempt, Claim, Ending, Seen
 from jobauto.schedulers import Dialect
 
 TIMED_OUT = 124  # what timeout(1) exits with
@@ -56,7 +58,8 @@ class Absence:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What is now known of an attempt: `what` is accepted (with `detail` its JOBID), finished,
-    failed, unsure (with a reason), putback, or '' for nothing new (with its absence, if any)."""
+    failed, unsure (with a reason), putback, early, or '' for nothing new (with its absence, if
+    any)."""
 
     what: str = ""
     detail: str = ""
@@ -85,9 +88,14 @@ class Judge:
         if seen.names(entry.jobid, entry.attempt.token):
             return Verdict()
         ending = seen.endings.get(entry.jobid, Ending())
-        patience = self.patience.marker if self.dialect.elsewhere and not ending.bad else 0.0
+        # the guard says so with a file, which may be seen late, too
+        turned = bool(entry.attempt.after) and ending.exit_code == TURNED_BACK
+        late = self.dialect.elsewhere and (not ending.bad or turned) and not ending.turned_back
+        patience = self.patience.marker if late else 0.0
         if entry.job.marker not in seen.missing or not self._proven(absence, patience):
             return Verdict(absence=absence)
+        if ending.turned_back:
+            return Verdict("early", "turned back by its guard")
         return Verdict("failed", reason(ending))
 
     def _doubtful(
@@ -106,7 +114,10 @@ class Judge:
             return Verdict(absence=before)
         if not self._proven(absence, self._late(claim)):
             return Verdict(absence=absence)
-        return _given_up(claim, self.dialect)
+        found = _given_up(claim, self.dialect)
+        if found.what == "failed" and entry.attempt.after:  # perhaps it was for what it waits for
+            return Verdict("early", found.detail)
+        return found
 
     def _late(self, claim: Claim) -> float:
         """Seconds for which a submission that the queue does not show may yet turn up."""

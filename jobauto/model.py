@@ -9,6 +9,8 @@ from enum import Enum
 from functools import lru_cache
 
 STAMP = "%Y%m%d_%H%M%S"
+#: status with which the guard of a job that was handed in ahead ends it: EX_TEMPFAIL of sysexits.h
+TURNED_BACK = 75
 
 
 def stamp(now: float) -> str:
@@ -160,11 +162,15 @@ class InQueue:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a job ended, as far as anyone can tell, with the tail of its output."""
+    """How a job ended, as far as anyone can tell, with the tail of its output.
+
+    `turned_back`: it was handed in ahead, and did not begin, as it missed what it needs.
+    """
 
     exit_code: int | None = None
     reason: str = ""
     tail: str = ""
+    turned_back: bool = False
 
     @property
     def bad(self) -> bool:
@@ -200,11 +206,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The n-th submission of a job; its token names it on the remote for ever."""
+    """The n-th submission of a job; its token names it on the remote for ever.
+
+    `after`: tokens of submissions whose jobs the scheduler was told to wait for (--native-deps).
+    """
 
     job: Job
     number: int
     token: str
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

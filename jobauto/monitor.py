@@ -26,7 +26,7 @@ from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.host import Host
 from jobauto.judge import Judge, Patience, Verdict
-from jobauto.ledger import AUTO, Entry, Ledger, files
+from jobauto.ledger import AHEAD, AUTO, Entry, Ledger, files
 from jobauto.ledger.quelist import Word
 from jobauto.limits import Limits
 from jobauto.looking import Looking
@@ -103,6 +103,7 @@ class Monitor:
         self.share()
         self.reuse()
         self.obeying.end_killed()
+        self.submitting.ahead.recall(seen)
         self.record(seen)
         if self.submitting.submit(seen, self.guard):
             self.save()  # qstat has not changed
@@ -189,6 +190,7 @@ class Monitor:
         for entry in flying:
             name = entry.job.name
             verdict = judge.verdict(entry, seen, missing.absences.get(name))
+            verdict = self.submitting.ahead.verdict(entry, verdict)
             missing.set(entry, verdict.absence)
             self.strange.tell(entry, seen)
             if verdict.what == "accepted":
@@ -226,7 +228,11 @@ class Monitor:
         left = verdict.what == "finished" and not seen.early
         left = left and not seen.names(entry.jobid, entry.attempt.token)
         what, detail = self.obeying.verdict(name, verdict.what, verdict.detail)
-        self.ledger.settle(name, what, date, detail, left)
+        self.ledger.settle(name, "putback" if what == "early" else what, date, detail, left)
+        if what == "early":
+            self.ledger.say(name, Word("retry", date, AHEAD))
+            log.info("%s waits here again: %s", quoting.shown(name), detail)
+            return
         if verdict.what == "putback":
             wait = self.limits.hit(self.clock.elapsed())
             log.warning("not taken now, next try in %.0f s: %s", wait, verdict.detail)

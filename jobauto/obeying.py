@@ -159,7 +159,7 @@ class Obeying:
 
     def verdict(self, name: str, what: str, detail: str) -> tuple[str, str]:
         """A verdict on a job, and its reason; one that a person killed did not fail."""
-        if name not in self.run.killed or what == "putback":
+        if name not in self.run.killed or what in ("putback", "early"):
             return what, detail
         who = self.run.killed.pop(name)
         self.run.save()

@@ -53,6 +53,11 @@ class Settings(BaseSettings):
         "critical-path, those with the longest chain of jobs still to come, by what jobs of each "
         "id took before (an uneven tree ends sooner)",
     )
+    native_deps: bool = Field(
+        False,
+        description="hand jobs in while what they need is still being made, within --maxqsub; the "
+        "scheduler lets them wait (afterok, hold_jid, done), so nothing lies between two jobs",
+    )
     maxcore: int = Field(16, ge=1, description="replaces __maxcore__ in the scripts")
     interval: float = Field(
         10, gt=0, le=WEEK, description="seconds from one look at the queue to the next"
@@ -179,6 +184,13 @@ class Settings(BaseSettings):
         if url is not None and re.match(r"[^/]*//[^/@]*:[^/]*@", url):
             raise ValueError("no password belongs here: put it into ~/.pgpass or PGPASSWORD")
         return url
+
+    @field_validator("task")
+    @classmethod
+    def _alone(cls, task: str | None, info: ValidationInfo) -> str | None:
+        if task is not None and info.data.get("native_deps"):
+            raise ValueError("does not go with --native-deps: others may run what a job waits for")
+        return task
 
     @field_validator("cores", mode="before")
     @classmethod

@@ -14,6 +14,7 @@ from jobauto import lock, registry, run, settings, sources
 from jobauto.admitting import admitting
 from jobauto.clock import Clock
 from jobauto.errors import NeedsLogin, NoConnection, RemoteError, UserError, raise_all
+from jobauto.graph import Graph
 from jobauto.host import Host, Runner, connect
 from jobauto.judge import Patience
 from jobauto.ledger import Ledger
@@ -88,6 +89,7 @@ def new_run(chosen: Settings, runner: Runner, clock: Clock) -> tuple[Run, Host]:
     host = open_host(plan, runner, mirrored=chosen.rdir is not None)
     try:
         meet(plan, chosen, host)
+        check_look_ahead(plan, chosen)
         run.check_names(found, DIALECTS[plan.scheduler], plan.rdir)
         run.check_asked(init, found, plan.asking())
         run.create(chosen, plan, found)
@@ -141,6 +143,13 @@ def meet(plan: Run, chosen: Settings, host: Host) -> None:
             )
 
 
+def check_look_ahead(of: Run, chosen: Settings) -> None:
+    """UserError if jobs are to be handed in ahead where that cannot be."""
+    if chosen.native_deps and not DIALECTS[of.scheduler].after:
+        what = f"--native-deps: {of.scheduler} lets no job wait for others"
+        raise UserError(what, hint="leave it out: what a job needs is looked for twice a second")
+
+
 def prepare(
     of: Run,
     chosen: Settings,
@@ -168,7 +177,9 @@ def prepare(
         host,
         DIALECTS[of.scheduler],
         limits_of(chosen, ledger),
-        Noticing(of, graph, lambda name: _settled(ledger, name), clock.elapsed, found, watch),
+        Noticing(
+            of, graph, lambda name: _settled(graph, ledger, name), clock.elapsed, found, watch
+        ),
         Patience(marker=chosen.grace),
         of.asking(),
         list(chosen.results),
@@ -181,6 +192,8 @@ def prepare(
     if chosen.order == CRITICAL:
         others = [folder for folder in run.runs_in(of.folder.parent) if folder != of.folder]
         monitor.submitting.ordering = ordering(graph, ledger, clock, others)
+    check_look_ahead(of, chosen)
+    monitor.submitting.ahead.on = chosen.native_deps
     if chosen.task:
         monitor.submitting.shared = share(of, chosen, ledger, clock)
     if not known:
@@ -200,8 +213,11 @@ def share(of: Run, chosen: Settings, ledger: Ledger, clock: Clock) -> Sharing:
     return joined(url, str(chosen.task), site, of.id, ledger, clock)
 
 
-def _settled(ledger: Ledger, name: str) -> bool:
+def _settled(graph: Graph, ledger: Ledger, name: str) -> bool:
+    """Whether a job needs nothing any more; what was handed in ahead still does."""
     entry = ledger.entries.get(name)
+    if entry and entry.open and entry.attempt and entry.attempt.after:
+        return graph.satisfied(name)
     return entry is not None and (entry.open or entry.state.done)
 
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 import logging
 
 from jobauto.ledger import Entry
-from jobauto.model import Seen
+from jobauto.model import InQueue, Queued, Seen
 from jobauto.quoting import shown
 
 log = logging.getLogger("jobauto")
+
+
+def strange(entry: Entry, line: InQueue) -> bool:
+    """Whether a job waits for a person, most likely. What was handed in ahead may be called held
+    while it waits for other jobs."""
+    ahead = entry.attempt is not None and bool(entry.attempt.after)
+    return line.strange and not (ahead and line.state is Queued.HELD)
 
 
 class Strange:
@@ -20,7 +27,7 @@ class Strange:
     def tell(self, entry: Entry, seen: Seen) -> None:
         """Compare a job in flight with what was said of it."""
         name, line = entry.job.name, seen.queue.get(entry.jobid)
-        now = str(line) if line and line.strange else ""
+        now = str(line) if line and strange(entry, line) else ""
         if now != self._told.get(name, ""):
             self._told[name] = now
             log.warning("%s: %s", shown(name), now or "the queue moves it again")

@@ -6,9 +6,11 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 from jobauto import quoting
 from jobauto.admitting import Admitting
+from jobauto.ahead import LookAhead
 from jobauto.around import Shared
 from jobauto.asking import Asking
 from jobauto.clock import Clock
@@ -30,6 +32,13 @@ from jobauto.schedulers import Dialect
 log = logging.getLogger("jobauto")
 
 
+class _Ahead(NamedTuple):
+    """Of jobs that are handed in ahead: the options of their submission; for whom they wait."""
+
+    asked: dict[str, list[str]]
+    makers: dict[str, list[str]]
+
+
 @dataclass(slots=True)
 class Submitting:
     """The step that hands jobs in. `unclaimed`: open attempts that have to be sent again."""
@@ -48,13 +57,22 @@ class Submitting:
     reusing: Reusing | None = None
     admitting: Admitting | None = None
     ordering: Ordering | None = None
+    ahead: LookAhead = field(init=False)
+
+    def __post_init__(self) -> None:
+        parts = (self.run, self.graph, self.ledger, self.host, self.dialect)
+        self.ahead = LookAhead(*parts, self._free)
 
     def submit(self, seen: Seen, guard: Callable[[], None]) -> bool:
         """Hand in as many as there is room for, in their order; False if none.
 
         `seen` is the last look; `guard` raises if the run is not ours any more.
         """
-        asked = self._asked(self.noticing.about_to_submit(self._to_submit(seen)))
+        again, room = self._room(seen)
+        chosen = self._chosen(room)
+        asked = self._asked(self.noticing.about_to_submit([*again, *chosen]))
+        after = self._ahead(asked, room - len(chosen))
+        asked |= after.asked
         if not asked:
             return False
         names = list(asked)
@@ -62,11 +80,13 @@ class Submitting:
         self.noticing.push_changed(self.host)
         for name in names:
             self._forget_marker(name)
-        attempts = self._allowed(self.ledger.intend(names, self.clock.date()))
+        date = self.clock.date()
+        attempts = self._allowed(self.ledger.intend(names, date, after.makers))
         if not attempts:
             return True  # the intents are to be written all the same
         options = {attempt.token: asked[attempt.job.name] for attempt in attempts}
-        claims = self.host.ask(Submit(self.dialect, self.run.rdir, attempts, options))
+        told = self.ahead.told(attempts)
+        claims = self.host.ask(Submit(self.dialect, self.run.rdir, attempts, options, told))
         self.limits.handed_in(self.clock.elapsed())
         self.unclaimed.difference_update(attempt.job.name for attempt in attempts)
         self._take_answers(attempts, claims)
@@ -128,14 +148,33 @@ class Submitting:
         if self.run.mirrored:
             (self.run.folder / marker).unlink(missing_ok=True)
 
-    def _to_submit(self, seen: Seen) -> list[str]:
-        """Open attempts whose claim does not exist, then what is ready, as far as there is room."""
+    def _ahead(self, asked: dict[str, list[str]], room: int) -> _Ahead:
+        """Jobs to be handed in ahead, behind those that are handed in anyway."""
+        found, makers = _Ahead({}, {}), self.ahead.chosen(asked, room)
+        if len(self.noticing.about_to_submit(list(makers))) < len(makers):
+            return found  # one was just edited: with the next tick
+        options = self._asked(list(makers))
+        lost = makers.keys() - options.keys()
+        for name, needed in makers.items():
+            if name in lost or not lost.isdisjoint(needed):
+                lost = lost | {name}
+                continue
+            self.ledger.enqueue(self.graph.jobs[name])
+            found.asked[name], found.makers[name] = options[name], needed
+        return found
+
+    def _free(self, name: str) -> bool:
+        """Whether nothing but its needs decides when a job may run."""
+        tokens = self.admitting and self.admitting.wants(name)
+        return not tokens and not (self.reusing and name in self.reusing.keys)
+
+    def _room(self, seen: Seen) -> tuple[list[str], int]:
+        """Open attempts whose claim does not exist, and how many more may be made."""
         resting = self.run.stopped or self.limits.waits(self.clock.elapsed())
         paused = resting or self.limits.errors.paused(self.clock.now())
-        names = self._chosen(0 if paused else self.room(seen))
-        if resting:
-            return []
-        return [e.job.name for e in self.ledger.in_flight() if e.job.name in self.unclaimed] + names
+        flying = [] if resting else self.ledger.in_flight()
+        again = [e.job.name for e in flying if e.job.name in self.unclaimed]
+        return again, 0 if paused else self.room(seen)
 
     def _chosen(self, room: int) -> list[str]:
         """Up to `room` of the jobs that may start: those with tokens, which nobody else does."""

@@ -6,6 +6,7 @@ quelist, the exit code, and (for the flush) what of qsub.log is on the disk.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -73,11 +74,18 @@ class Checker:
         demand(token not in self.void or token in self.doubts, f"{name} comes after the kill")
         missing = self.needs[name] - files
         demand(not missing, f"{name} starts without {', '.join(sorted(missing))}")
-        intent = f"token={token}\n".encode() in self.durable()
+        intent = re.search(rf"token={token}[ \n]".encode(), self.durable())
         demand(intent or not token, f"the intent for {name} is not on the disk")
         holding = [j for j in jobs if not j.ended and not j.marked and j.token not in self.doubts]
         room = len(holding) < self.maxqsub or token in self.doubts
         demand(room, f"{len(holding) + 1} jobs in the queue")
+
+    def begins(self, job: Submitted, files: set[str]) -> None:
+        """A script begins to run: may it?"""
+        missing = self.needs[job.name] - files
+        demand(not missing, f"{job.name} runs without {', '.join(sorted(missing))}")
+        finished = any(run.marked for run in self.runs[job.name] if run is not job)
+        demand(not finished, f"{job.name} runs again, but it finished")
 
     def submitted(self, job: Submitted) -> None:
         self.runs[job.name].append(job)
@@ -125,7 +133,7 @@ class Checker:
         """Job to its tokens."""
         found: dict[str, set[str]] = {}
         for words in self._lines("intent"):
-            if len(words) == 5:
+            if len(words) >= 5:
                 found.setdefault(words[2], set()).add(words[4].removeprefix("token="))
         return found
 

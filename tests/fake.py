@@ -51,6 +51,15 @@ class FakeJob:
     waits: float = 0.0  # in the queue before it may start
     lingers: float = 0.0  # in the queue after its marker
     requeued: float | None = None  # seconds after its first start at which it goes back
+    silent: bool = False  # if it fails, its exit status does not tell
+
+
+#: what a job waits for in the queue: JOBIDs, and the files that its guard looks for
+Held = tuple[tuple[str, ...], tuple[str, ...]]
+FREE: Held = ((), ())
+#: what becomes of a job when one that it waits for has failed, where it does not simply run
+ORPHANS = {"slurm": "cancelled", "pbs": "cancelled", "lsf": "waits for ever"}
+GUARD = (0.0, 1.0, 5.0)  # seconds after its start at which the guard looks
 
 
 @dataclass
@@ -65,6 +74,12 @@ class Submitted:
     earliest: float = 0.0  # when it may start
     marked: bool = False
     starts: int = 0
+    held: Held = FREE
+
+    @property
+    def well(self) -> bool:
+        """Whether it ended with a status that tells of no failure."""
+        return self.marked or (self.plan.silent and self.starts > 0)
 
     @property
     def state(self) -> Queued:
@@ -138,12 +153,12 @@ class FakeCluster:
     def queue(self) -> list[Submitted]:
         return [j for j in self.jobs.values() if j.ended is None]
 
-    def take(self, name: str, token: str) -> str:
+    def take(self, name: str, token: str, held: Held = FREE) -> str:
         """A job enters the queue; its JOBID."""
         self.now = self.now if self._advancing else self.clock.time
         jobid = self.speech.jobid(1001 + len(self.jobs))
         plan = self.plans.get(name, FakeJob())
-        job = self.jobs[jobid] = Submitted(jobid, name, token, plan, self.now)
+        job = self.jobs[jobid] = Submitted(jobid, name, token, plan, self.now, held=held)
         job.earliest = self.now + plan.waits
         self.note("submit", name)
         self.at(job.earliest, self._start_waiting)
@@ -154,12 +169,43 @@ class FakeCluster:
         queue = self.queue()
         free = self.slots - sum(j.started is not None for j in queue)
         for job in queue:
-            if free > 0 and job.started is None and job.earliest <= self.now:
+            if free > 0 and job.started is None and job.earliest <= self.now and self._let(job):
                 self._start(job)
                 free -= 1
 
+    def _let(self, job: Submitted) -> bool:
+        """Whether those for which a job waits let it run."""
+        others = [self.jobs[jobid] for jobid in job.held[0] if jobid in self.jobs]
+        if any(other.ended is None for other in others):
+            return False
+        orphans = ORPHANS.get(self.speech.dialect.name)
+        if orphans is None or all(other.well for other in others):
+            return True
+        if orphans == "cancelled":
+            job.ended = self.now
+            self.note("cancelled", job.name)
+        return False
+
     def _start(self, job: Submitted) -> None:
         job.started, job.starts = self.now, job.starts + 1
+        self._guard(job, job.starts, 0)
+
+    def _guard(self, job: Submitted, number: int, looks: int) -> None:
+        """The guard looks for what the job needs, and lets it begin, or looks again, or not."""
+        if job.starts != number or job.ended is not None:
+            return
+        if all(map(self.exists, job.held[1])):
+            self._begin(job)
+        elif looks + 1 < len(GUARD):
+            pause = GUARD[looks + 1] - GUARD[looks]
+            self.at(self.now + pause, lambda: self._guard(job, number, looks + 1))
+        else:
+            self.claims[job.token].turned = True
+            job.ended = self.now
+            self.note("turned back", job.name)
+            self._start_waiting()
+
+    def _begin(self, job: Submitted) -> None:
         self.note("run", job.name)
         number, plan = job.starts, job.plan
 
@@ -195,14 +241,16 @@ class FakeCluster:
         self.note("done" if job.plan.succeeds else "died", job.name)
         self._start_waiting()
 
-    def hand_in(self, name: str, token: str, limited: bool = True) -> Steps[Reply]:
+    def hand_in(
+        self, name: str, token: str, limited: bool = True, held: Held = FREE
+    ) -> Steps[Reply]:
         """Hand in a job; `limited`: a hanging program is ended after a minute."""
         yield from ()
         if self.scripts is not None and name not in self.scripts:
             return Reply(1, "", f"Unable to open file {name}\n")
-        return self.submit(Attempt(Job.from_name(name), 0, token))
+        return self.submit(Attempt(Job.from_name(name), 0, token), held)
 
-    def submit(self, attempt: Attempt) -> Reply:
+    def submit(self, attempt: Attempt, held: Held = FREE) -> Reply:
         """What a submission answers."""
         name = attempt.job.name
         plan = self.plans.get(name, FakeJob())
@@ -210,7 +258,7 @@ class FakeCluster:
             return Reply(1, "", plan.refuse)
         if self.limit is not None and len(self.queue()) >= self.limit:
             return self.speech.limits[0]
-        return self.speech.taken(self.take(name, attempt.token))
+        return self.speech.taken(self.take(name, attempt.token, held))
 
     def look(self, tokens: bool, limited: bool = True) -> Steps[Reply]:
         """The queue, or (where it does not show them) its tokens."""

@@ -11,7 +11,7 @@ from typing import Any
 import weather as kinds
 from checker import Checker
 from disk import Died, PowerCut
-from fake import FakeClock, FakeCluster, FakeHost, Submitted
+from fake import FREE, FakeClock, FakeCluster, FakeHost, Held, Submitted
 from shell import Reply, Shell, Steps
 from weather import Weather
 
@@ -115,15 +115,22 @@ class FaultyCluster(FakeCluster):
         super().note(what, name)
         self.weather.story.append((self.now, f"    {what} {name}"))
 
-    def take(self, name: str, token: str) -> str:
-        self.checker.before_submission(name, token, list(self.jobs.values()), self.files)
-        jobid = super().take(name, token)
+    def take(self, name: str, token: str, held: Held = FREE) -> str:
+        files = self.files | set(held[1])  # its guard looks for these
+        self.checker.before_submission(name, token, list(self.jobs.values()), files)
+        jobid = super().take(name, token, held)
         self.checker.submitted(self.jobs[jobid])
         return jobid
 
+    def _begin(self, job: Submitted) -> None:
+        self.checker.begins(job, self.files)
+        super()._begin(job)
+
     # --- the scheduler's programs ---
 
-    def hand_in(self, name: str, token: str, limited: bool = True) -> Steps[Reply]:
+    def hand_in(
+        self, name: str, token: str, limited: bool = True, held: Held = FREE
+    ) -> Steps[Reply]:
         fault = self.weather.one_of(kinds.SUBMISSION)
         if fault == "limit":
             return self.dice.choice(self.speech.limits)
@@ -133,10 +140,10 @@ class FaultyCluster(FakeCluster):
         if fault == "submission hangs" and self.dice.random() < 0.5:
             yield self._hanging(limited)
         if fault in ("submission hangs", "submission not answered") and self.dice.random() < 0.5:
-            self._perhaps_later(name, token)
+            self._perhaps_later(name, token, held)
             reply = Reply()
         else:
-            reply = yield from super().hand_in(name, token, limited)
+            reply = yield from super().hand_in(name, token, limited, held)
         if reply.code or not fault:
             return reply
         if fault == "submission with banners":
@@ -153,9 +160,10 @@ class FaultyCluster(FakeCluster):
     def _hanging(limited: bool) -> float:
         return 60.0 if limited else 20_000.0
 
-    def _perhaps_later(self, name: str, token: str) -> None:
+    def _perhaps_later(self, name: str, token: str, held: Held) -> None:
         if kinds.LATE_JOBS and self.dice.random() < 0.8:
-            self.at(self.now + self.dice.uniform(0, 50), lambda: self.take(name, token) and None)
+            when = self.now + self.dice.uniform(0, 50)
+            self.at(when, lambda: self.take(name, token, held) and None)
 
     def look(self, tokens: bool, limited: bool = True) -> Steps[Reply]:
         if self.now < self.outage[0]:

@@ -50,6 +50,7 @@ class Claim:
     out: str = ""
     err: str = ""
     code: int | None = None
+    turned: bool = False  # by its guard
 
 
 @lru_cache(8192)
@@ -87,6 +88,9 @@ class Shell:
         self.pauses: list[float] = []
         self.refused = self.allowed = 0
         self.outlives_connection = "\ntrap '' HUP PIPE" in script
+        self.claim = ""  # the token in $claim
+        self.after: list[str] = []  # JOBIDs for which the next attempt waits; '' is one not taken
+        self.needs: list[str] = []  # files that it needs
         self.doing = ""  # the token of the attempt that it is in the middle of
         self.over = False
         self.steps = self._run()
@@ -136,7 +140,10 @@ class Shell:
             self.limited = "timeout 60" in line
         if line.startswith("pauses="):
             self.pauses = [float(pause) for pause in words(line)[0].partition("=")[2].split()]
-        return line.startswith(("root=", "claim=", "me=", "limit=", "trap ", "pauses="))
+        if line.startswith("claim="):
+            self.claim = line.rstrip('"').rpartition("/")[2]
+        known = ("root=", "claim=", "me=", "limit=", "trap ", "pauses=", "there=")
+        return line.startswith(known)
 
     def _exit(self, line: str) -> None:
         pass
@@ -256,9 +263,35 @@ class Shell:
         command = self.functions["hand_in"]
         told = "$token" in command
         limited = self._limited(command)
-        reply = yield from self.cluster.hand_in(path, token if told else "", limited)
+        if self.needs:
+            if "" in self.after and '[ -z "$untaken" ]' in command:
+                reply = Reply(1, "", "what it waits for was not taken\n")
+                claim.err = reply.err
+                return reply.code
+            guards = 'guarded "$script"' in command and "turned-back" in self.script
+            held = (tuple(self.after), tuple(self.needs) if guards else ())
+        else:
+            held = ((), ())
+        reply = yield from self.cluster.hand_in(path, token if told else "", limited, held)
         claim.out, claim.err = reply.out, reply.err
         return reply.code
+
+    def _ahead(self, line: str) -> None:
+        _, *said = words(line)
+        middle = said.index("--")
+        self.needs = said[middle + 1 :]
+        self.after = [s[1:] if s[0] == "=" else self._taken(s) for s in said[:middle]]
+
+    def _taken(self, token: str) -> str:
+        """The JOBID in an earlier attempt's claim."""
+        claim = self.cluster.claims.get(token)
+        first = claim.out.partition("\n")[0] if claim and claim.code == 0 else ""
+        return self.cluster.speech.dialect.jobid(first) or ""
+
+    def _turned(self, line: str) -> None:
+        claim = self.cluster.claims.get(self.claim)
+        if claim and claim.turned and "turned-back" in self.functions["turned"]:
+            self.out.append(f"@turned {words(line)[1]}")
 
     def _report(self, line: str) -> Steps[None]:
         yield from self._tell(words(line)[1])

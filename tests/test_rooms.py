@@ -62,6 +62,7 @@ ORDER = [
     "admitting",
     "around",
     "reusing",
+    "ahead",
     "submitting",
     "obeying",
     "monitor",

@@ -57,7 +57,8 @@ class Trial:
     """One history from its seed to its end."""
 
     def __init__(self, seed: int, trees: list[Tree]) -> None:
-        self.dice = dice = random.Random(seed)
+        self.seed, self.dice = seed, random.Random(seed)
+        dice = self.dice
         self.tree, accent = dice.choice(trees), dice.choice(ACCENTS)
         self.tree.reset(accent)
         self.clock = FakeClock()
@@ -73,6 +74,8 @@ class Trial:
             # dice of its own, so that all else of a history stays as it was
             "order": random.Random(f"order {seed}").choice(("fifo", "critical-path")),
         }
+        if DIALECTS[accent].after:
+            options["native_deps"] = random.Random(f"ahead {seed}").random() < 0.5
         self.chosen = Settings.model_construct(**{**defaults(), **options})
         self.checker = Checker(self.tree.files(), MID, self.chosen.maxqsub, self._intents)
         slots = dice.choice((1, 100))
@@ -92,6 +95,7 @@ class Trial:
             plan.writes = {plan.seconds / 2: "mid"}  # also if it fails later
         plan.waits = dice.choice((0.0, 0.0, 0.0, 2 * unit * dice.random()))
         plan.lingers = dice.choice((0.0, 0.0, 0.0, 2 * unit * dice.random()))
+        plan.silent = random.Random(f"silent {self.seed} {name}").random() < 0.5
         plan.requeued = plan.seconds * 0.7 if dice.random() < 0.1 else None
         return plan
 

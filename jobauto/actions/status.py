@@ -16,6 +16,7 @@ from jobauto.model import InQueue, Queued, State
 from jobauto.run import Run, open_run, survey
 from jobauto.schedulers import DIALECTS, Unreadable
 from jobauto.states import all_states, count
+from jobauto.strange import strange
 
 
 @dataclass(slots=True)
@@ -37,9 +38,9 @@ class Status:
 
     def strange(self) -> dict[str, InQueue]:
         """Jobs in the queue that wait for a person, most likely: held, suspended, in error."""
-        started = (self.entries[name] for name in self.named(State.STARTED))
-        lines = {e.job.name: self.queue[e.jobid] for e in started if e.jobid in self.queue}
-        return {name: line for name, line in lines.items() if line.strange}
+        started = [self.entries[name] for name in self.named(State.STARTED)]
+        lines = [(e, self.queue[e.jobid]) for e in started if e.jobid in self.queue]
+        return {e.job.name: line for e, line in lines if strange(e, line)}
 
     def others(self) -> dict[Queued, int]:
         """The person's jobs in the queue that are not of this run: they fill limits, too."""

@@ -18,20 +18,22 @@ monitor that is stopped.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from jobauto.ledger import attempts, qsub_now
 from jobauto.ledger.attempts import Line, Tried
 from jobauto.ledger.edits import take_over
-from jobauto.ledger.entries import AUTO, Entry, ends, late_verdict
+from jobauto.ledger.entries import AHEAD, AUTO, Entry, ends, late_verdict
 from jobauto.ledger.index import Index
+from jobauto.ledger.numbering import Numbering
 from jobauto.ledger.pending import Pending
 from jobauto.ledger.quelist import Word
 from jobauto.ledger.quelist_file import QuelistFile
 from jobauto.model import Attempt, Job, Seen, State
 
-__all__ = ["AUTO", "Entry", "Ledger", "ends"]
+__all__ = ["AHEAD", "AUTO", "Entry", "Ledger", "ends"]
+_NOTHING: Mapping[str, Iterable[str]] = {}
 
 
 class Ledger:
@@ -44,13 +46,12 @@ class Ledger:
         self, folder: Path, run_id: str, elapsed: Callable[[], float] | None = None
     ) -> None:
         self.folder = folder
-        self.run_id = run_id
         self.entries: dict[str, Entry] = {}
         self.lingering: dict[str, Attempt] = {}  # JOBID -> finished, but the queue names it yet
         self.unlisted: set[str] = set()  # jobs without a line that may have finished all the same
         self.log = folder / "qsub.log"
         self._file = QuelistFile(folder / "quelist")
-        self._numbers: dict[str, int] = {}  # job -> number of its last attempt
+        self.numbers = Numbering(run_id)
         self._pending = Pending(elapsed or (lambda: 0.0))
         self._due = self._pending.due  # of qsub.log, for the next `save`
         self._index = Index(self.entries)
@@ -69,9 +70,9 @@ class Ledger:
         words = self._file.read()
         for name, line in (words or {}).items():
             self.entries[name] = Entry(Job.from_name(name), line)
-            self._numbers[name] = sum(word.what == "started" for word in line)
+            self.numbers.note(name, sum(word.what == "started" for word in line))
         for name, last in tried.items():
-            self._numbers[name] = max(last.number, self._numbers.get(name, 0))
+            self.numbers.note(name, last.number)
             self._recover_attempt(name, last)
         for entry in self.entries.values():
             if entry.attempt is None and entry.words and entry.words[-1].what == "started":
@@ -119,16 +120,13 @@ class Ledger:
 
     def _believe(self, entry: Entry) -> None:
         """Take a job as in flight that quelist says started, as qsub.log does not know it."""
-        entry.attempt = self._attempt(entry.job, self._numbers[entry.job.name])
+        entry.attempt = self.numbers.last(entry.job)
         entry.jobid, entry.open = entry.words[-1].detail, True
         entry.ran = True  # a line about an attempt that qsub.log does not know says nothing
         self._in_flight[entry.job.name] = entry
 
-    def _attempt(self, job: Job, number: int) -> Attempt:
-        return Attempt(job, number, attempts.token(self.run_id, job, number))
-
     def _recover_attempt(self, name: str, last: Tried) -> None:
-        attempt = Attempt(Job.from_name(name), last.number, last.token)
+        attempt = Attempt(Job.from_name(name), last.number, last.token, last.after)
         entry = self.entries.get(name)
         verdict = last.verdict or late_verdict(entry, last)
         if verdict != last.verdict:
@@ -177,23 +175,28 @@ class Ledger:
         """Jobs that hold a slot: submitted, or perhaps submitted, and without a verdict."""
         return list(self._in_flight.values())
 
-    def intend(self, names: Iterable[str], date: str) -> list[Attempt]:
-        """Open an attempt for each job and put the intents on disk. Open ones keep theirs."""
+    def intend(
+        self, names: Iterable[str], date: str, after: Mapping[str, Iterable[str]] = _NOTHING
+    ) -> list[Attempt]:
+        """Open an attempt for each job and put the intents on disk. Open ones keep theirs.
+
+        `after`: job to others, of open attempts by then, for which it is to wait in the queue.
+        """
         found, lines, names = [], [], list(names)
         self._write_before(names, date)
         for name in names:
             entry = self.entries[name]
             if not entry.open:
-                self._numbers[name] = self._numbers.get(name, 0) + 1
-                entry.attempt, entry.jobid = self._attempt(entry.job, self._numbers[name]), ""
+                makers = (self.entries[maker].attempt for maker in after.get(name, ()))
+                tokens = (attempt.token for attempt in makers if attempt)
+                entry.attempt, entry.jobid = self.numbers.next(entry.job, tokens), ""
                 entry.open, entry.ran = True, False
                 self._in_flight[name] = entry
                 self._doubted.discard(name)
                 self._note(entry, shown=False)
             assert entry.attempt
             found.append(entry.attempt)
-            pairs = (("token", entry.attempt.token),)
-            lines.append(Line("intent", name, entry.attempt.number, pairs))
+            lines.append(attempts.intent(entry.attempt))
         attempts.append(self.log, date, lines)
         return found
 

@@ -5,12 +5,13 @@
     20261120_231512 running  mp-149/qsub.1 1
     20261120_233012 finished mp-149/qsub.1 1
 
-`intent` is on disk before anything is sent. `running` is of the first look in which the queue said
-so, and stands once, also if the job is queued again; a job that no look saw run has none. The
-verdicts `finished failed killed unsure` are written after quelist has them, `putback` (refused for
-a limit, may be tried again) and `left` (the queue no longer names a job whose marker came earlier)
-as they are. `finished … left=yes`: the queue did not name the job any more when its marker was
-seen.
+`intent` is on disk before anything is sent; with `after=TOKEN,TOKEN` the job was handed in ahead,
+to wait in the queue for the jobs of these attempts. `running` is of the first look in which the
+queue said so, and stands once, also if the job is queued again; a job that no look saw run has
+none. The verdicts `finished failed killed unsure` are written after quelist has them, `putback`
+(refused for a limit, or handed in ahead and not begun: may be tried again) and `left` (the queue no
+longer names a job whose marker came earlier) as they are. `finished … left=yes`: the queue did not
+name the job any more when its marker was seen.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import NamedTuple
 
 from jobauto import quoting
 from jobauto.ledger import files
-from jobauto.model import Job
+from jobauto.model import Attempt, Job
 
 SETTLED = {"finished", "failed", "killed", "unsure", "putback"}
 _KNOWN = SETTLED | {"intent", "accepted", "answer", "running", "left"}
@@ -39,6 +40,7 @@ class Tried:
 
     number: int
     token: str
+    after: tuple[str, ...] = ()
     jobid: str = ""
     accepted: str = ""  # date
     verdict: str = ""
@@ -63,6 +65,14 @@ def token(run_id: str, job: Job, number: int) -> str:
     """What names an attempt of a run on the remote for ever."""
     digest = hashlib.sha256(job.name.encode("utf-8", "surrogateescape")).hexdigest()[:10]
     return f"ja{run_id}-{digest}-{number}"
+
+
+def intent(attempt: Attempt) -> Line:
+    """The line that is written before an attempt is made."""
+    pairs = [("token", attempt.token)]
+    if attempt.after:
+        pairs.append(("after", ",".join(attempt.after)))
+    return Line("intent", attempt.job.name, attempt.number, tuple(pairs))
 
 
 def append(path: Path, date: str, lines: Iterable[Line]) -> None:
@@ -122,7 +132,8 @@ def _note(tried: dict[str, Tried], date: str, line: Line) -> None:
     what, name, number, pairs = line.what, line.name, line.number, dict(line.pairs)
     if what == "intent":
         if "token" in pairs and (name not in tried or tried[name].number < number):
-            tried[name] = Tried(number, pairs["token"])
+            after = tuple(filter(None, pairs.get("after", "").split(",")))
+            tried[name] = Tried(number, pairs["token"], after)
         return
     last = tried.get(name)
     if last is None or last.number != number:

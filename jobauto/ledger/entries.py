@@ -11,7 +11,7 @@ from jobauto.ledger.attempts import Tried
 from jobauto.ledger.quelist import MEANING, Word
 from jobauto.model import Attempt, Job, State, moment
 
-AUTO = "auto"
+AUTO, AHEAD = "auto", "ahead"  # who tries again, and what did not begin: the details of `retry`
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ exited with 0, every line of its answer was understood and nothing unknown stood
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jobauto import quoting
 from jobauto.errors import CouldNotAsk
@@ -35,6 +35,14 @@ await() {
       case $file in +*) [ -e "${file#+}" ];; *) [ ! -e "${file#-}" ];; esac && early
     done
   done
+}
+"""
+
+# turned JOBID: a tag if the guard of $claim turned its job back
+_TURNED = r"""
+turned() {
+  ls "$claim" >/dev/null 2>&1
+  [ ! -e "$claim/turned-back" ] || echo "@turned $1"
 }
 """
 
@@ -97,6 +105,7 @@ class Observe:
         parts = [
             self.dialect.prelude,
             CLAIM_FUNCTIONS,
+            _TURNED if any(suspect.attempt.after for suspect in self.suspects) else "",
             "look_at_files() {",
             *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.files)),
             ":\n}",
@@ -136,6 +145,7 @@ class Observe:
         return (
             f'claim="$root/$claims/{token}"\necho "@ending {jobid}"\n'
             f"{_ask(self.dialect.autopsy(jobid))}\n"
+            f"{f'turned {jobid}' if attempt.after else ''}\n"
             f'echo "@tail {jobid}"\n{_ask(f"cd {folder} && {{ {tails}; }}; true")}'
         )
 
@@ -161,8 +171,10 @@ class Observe:
                 endings[section.name] = self._ending(section)
             elif section.tag == "tail":
                 end = endings.get(section.name, Ending())
-                tail = section.text[-4000:]
-                endings[section.name] = Ending(end.exit_code, end.reason, tail)
+                endings[section.name] = replace(end, tail=section.text[-4000:])
+            elif section.tag == "turned":
+                end = endings.get(section.name, Ending())
+                endings[section.name] = replace(end, turned_back=True)
             else:
                 note_claim(claims, section)
         if queue is None:

@@ -8,6 +8,13 @@ again is always safe, whatever became of the first sending. Inside:
             and where neither /proc nor ps tells it); the earlier attempt's marker is gone by now
     out err what the scheduler said
     rc      its exit status; written last, so that with it the answer is whole
+
+A job that is handed in ahead (--native-deps) waits in the queue for other jobs. That these ended
+proves nothing: the job begins with a guard, which turns it back unless all that it needs is there.
+Then there are in its claim, too:
+
+    needs guard qsub.<id>   the files that it needs, the guard, the script as it was handed in
+    turned-back             made by the guard: the script did not begin
 """
 
 from __future__ import annotations
@@ -17,7 +24,7 @@ from dataclasses import dataclass, field
 
 from jobauto import quoting
 from jobauto.errors import CouldNotAsk
-from jobauto.model import Attempt, Claim
+from jobauto.model import TURNED_BACK, Attempt, Claim
 from jobauto.remote.framing import CLAIMS, Answer, Frame, Section, sections
 from jobauto.schedulers import Dialect
 
@@ -72,18 +79,85 @@ attempt() { # attempt TOKEN FOLDER SCRIPT MARKER [OPTION...]
 """
 
 
+# In the queue the job runs on another machine, whose view of the folders may be late.
+_AHEAD_FUNCTIONS = r"""
+nl='
+'
+guarding='
+claim=${0%/*}
+cd "$claim/../../.." || exit 1
+for pause in 0 1 4; do
+  sleep $pause
+  missing=
+  while IFS= read -r file; do
+    file=./$file
+    [ -e "$file" ] || { ls "${file%/*}" >/dev/null 2>&1; [ -e "$file" ]; } || missing=$file
+  done <"$claim/needs"
+  [ "$missing" ] || exit 0
+done
+: >"$claim/turned-back"
+echo "jobauto: $missing is not there, so this job is put back" >&2
+exit 1
+'
+ahead() { # ahead [=JOBID|TOKEN]... -- [FILE]...: what the next attempt waits for, and needs
+  after= needs= untaken=
+  while [ "$1" != -- ]; do
+    case $1 in
+      =*) jobid=${1#=};;
+      *) taken "$root/$claims/$1";;
+    esac
+    [ "$jobid" ] || untaken=$1
+    after=$after${after:+$between}$jobid
+    shift
+  done
+  shift
+  for file; do needs=$needs$file$nl; done
+}
+taken() { # taken CLAIM: its JOBID to $jobid, '' if it was not taken
+  rc= jobid=
+  { read -r rc <"$1/rc" && read -r jobid <"$1/out"; } 2>/dev/null
+  told
+  case $rc$jobid in 0[0-9]*) ;; *) jobid=;; esac
+  case $jobid in *[!][0-9A-Za-z._-]*) jobid=;; esac
+}
+guarded() { # guarded SCRIPT: its name, or its copy, to $script, with the line that guards it
+  printf %s "$needs" >"$claim/needs" && echo "$guarding" >"$claim/guard" || return
+  guard="sh $there/$token/guard || exit TURNED_BACK"
+  script=$1
+  [ "$guards" ] && return
+  guard=$guard awk '
+    !done && $1 != "" && $1 !~ /^#/ { print ENVIRON["guard"]; done = 1 }
+    { print }' "./$1" >"$claim/$1" || return
+  script=$claim/$1
+}
+""".replace("TURNED_BACK", str(TURNED_BACK))
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a job waits for in the queue, JOBIDs or tokens of attempts, and the files that must be
+    there when it begins."""
+
+    jobids: Sequence[str]
+    tokens: Sequence[str]
+    files: Sequence[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Submit:
     """Submit these attempts in the run folder `folder`, in this order; answers token to Claim.
 
-    `options`: token to the words that the dialect gave for the resources of the job. A token that
-    is not in the answer has no claim: nothing was submitted for it.
+    `options`: token to the words that the dialect gave for the resources of the job. `ahead`: token
+    to what a job waits for that is handed in ahead; attempts of which it names the tokens stand
+    before it, or were made earlier. A token that is not in the answer has no claim: nothing was
+    submitted for it.
     """
 
     dialect: Dialect
     folder: str
     attempts: Sequence[Attempt]
     options: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ahead: Mapping[str, Ahead] = field(default_factory=dict)
     frame: Frame = field(default_factory=Frame)
 
     @property
@@ -96,10 +170,32 @@ class Submit:
         body = (
             f"{self.dialect.prelude}\n{CLAIM_FUNCTIONS}"
             f'refused=0 allowed={REFUSALS}\n[ -d "$root/$claims" ] || mkdir -p "$root/$claims"\n'
-            f"hand_in() {{ token=$1 script=$3; shift 4; {command}; }}\n"
+            f"{self._ahead_functions()}"
+            f"hand_in() {{ token=$1 script=$3; shift 4; {self._guarded()}{command}; }}\n"
             f"{_SUBMIT_FUNCTIONS}\n{calls}"
         )
         return self.frame.script(self.folder, body)
+
+    def _ahead_functions(self) -> str:
+        if not self.ahead:
+            return ""
+        # as a word in the line that guards, and as a word here
+        there = quoting.word(quoting.word(f"{self.folder}/{CLAIMS}"))
+        between, guards = quoting.word(self.dialect.between), "yes" if self.dialect.guards else ""
+        head = (
+            f"there={there} between={between} guards={guards}\ntold() {{ {self.dialect.told}; }}\n"
+        )
+        return head + _AHEAD_FUNCTIONS
+
+    def _guarded(self) -> str:
+        if not self.ahead:
+            return ""
+        untaken = 'echo "what it waits for was not taken: $untaken" >&2; return 1'
+        return (
+            f'guard=; if [ "$needs" ]; then [ -z "$untaken" ] || {{ {untaken}; }}; '
+            f'guarded "$script" || return; '
+            f'[ -z "$after" ] || set -- "$@" {self.dialect.after}; fi; '
+        )
 
     def read(self, answer: Answer) -> dict[str, Claim]:
         return read_claims(self.frame.body(answer, self.folder))
@@ -107,7 +203,15 @@ class Submit:
     def _call(self, attempt: Attempt) -> str:
         job, token = attempt.job, quoting.plain(attempt.token)
         names = (f"qsub.{job.id}", f"qsub.finished.{job.id}", *self.options.get(token, ()))
-        return " ".join(["attempt", token, quoting.path(job.folder), *map(quoting.word, names)])
+        call = " ".join(["attempt", token, quoting.path(job.folder), *map(quoting.word, names)])
+        return f"{self._before(token)}\n{call}" if self.ahead else call
+
+    def _before(self, token: str) -> str:
+        """The call that says what an attempt waits for; nothing, for one that is not ahead."""
+        ahead = self.ahead.get(token, Ahead((), (), ()))
+        words = ["=" + quoting.plain(jobid) for jobid in ahead.jobids]
+        words += [*map(quoting.plain, ahead.tokens), "--", *ahead.files]
+        return " ".join(["ahead", *map(quoting.word, words)])
 
 
 def read_claims(lines: list[str]) -> dict[str, Claim]:

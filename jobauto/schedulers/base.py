@@ -33,6 +33,14 @@ class Dialect(ABC):
     directive: str = ""
     #: jobs run on other machines than the one that is asked, where their files may show up late
     elsewhere: bool = True
+    #: shell words that let a job wait for those whose JOBIDs are in `$after`, with `between`
+    #: between any two of them; '' if the scheduler can do no such thing
+    after: str = ""
+    between: str = ","
+    #: shell text that makes of `$jobid`, the first line of the answer to `submit`, the JOBID
+    told: str = ":"
+    #: `submit` takes care itself that the job begins with the line in `$guard`
+    guards: bool = False
     #: lines on stderr that do not put an answer in doubt
     harmless = re.compile(r"(?!)")
     #: a refusal by policy that means "not now" rather than "never": nothing was accepted

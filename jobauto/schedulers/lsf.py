@@ -56,7 +56,7 @@ unset BSUB_QUIET BSUB_CHK_RESREQ LSB_BJOBS_FORMAT
 LSB_NTRIES=3; export LSB_NTRIES
 lsf_asks() { grep -Eq "^#BSUB[[:blank:]](.*[[:blank:]])?-$1[[:blank:]]" "$file"; }
 lsf_submit() { # lsf_submit SCRIPT TOKEN [OPTION...]
-  file=$1 about=jobauto=$2 name=$1; shift 2
+  file=$1 about=jobauto=$2 name=${1##*/}; shift 2
   case $name in *[!A-Za-z0-9._-]*) name=qsub;; esac # [1] would make an array of it
   lsf_asks J || set -- -J "$name" "$@"
   lsf_asks 'oo?' || set -- -o "$name.o%J" "$@" # else the output is mailed
@@ -104,6 +104,9 @@ class LSF(Dialect):
     )
     prelude = _PRELUDE
     lists_tokens = True
+    after = '-w "done($after)"'
+    between = ") && done("
+    told = "jobid=${jobid#Job <} jobid=${jobid%%>*}"
     # it was tried again, and the status tells the rest
     harmless = re.compile(r"(?:Please wait|still trying)[ .]*$", re.IGNORECASE)
     limit = re.compile(

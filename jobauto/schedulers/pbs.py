@@ -62,6 +62,7 @@ _TERMINATED = "91"  # substate of a job that somebody deleted: JOB_SUBSTATE_TERM
 
 _PRELUDE = r"""
 unset PBS_QSTAT_EXECONLY PBS_QSTAT_NO_COMPLETE # Torque's, which hide jobs
+guard= # a line that the job has to begin with
 # A job begins in $HOME. What is handed in asks for what the script asks for, and goes to its folder
 # first. It means the same to sh and to csh: a person's login shell may read it.
 wrapper() {
@@ -70,8 +71,11 @@ wrapper() {
     -e :more -e '/\\$/{' -e N -e 'b more' -e '}' -e p -e '}' "$1") || return
   folder=$(printf '%s\n' "$PWD" | sed "s/'/'\\\\''/g")
   case $first in
-    '#!'*) chmod u+x "$1" && printf '#!/bin/sh\n%s\n' "$asks" && echo "cd '$folder' && exec ./$1";;
-    *) printf '%s\n' "$asks" "cd '$folder' || exit 1" && cat "$1";;
+    '#!'*)
+      chmod u+x "$1" && printf '#!/bin/sh\n%s\n' "$asks" "$guard" &&
+        echo "cd '$folder' && exec ./$1"
+      ;;
+    *) printf '%s\n' "$asks" "$guard" "cd '$folder' || exit 1" && cat "$1";;
   esac
 }
 hand_over() { # hand_over TOKEN SCRIPT [OPTION...]
@@ -115,6 +119,9 @@ class PBS(Dialect):
     )
     prelude = _PRELUDE
     lists_tokens = True
+    after = '-W "depend=afterok:$after"'
+    between = ":"
+    guards = True
     # the tables of messages: pbs_messages.c of OpenPBS and pbs_error_db.h of Torque
     limit = re.compile(
         r"would exceed|Maximum number of jobs|Queue is (?:not enabled|currently not available)"

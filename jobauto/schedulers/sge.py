@@ -42,6 +42,8 @@ class GridEngine(Dialect):
         "command -v qsub && command -v qdel && "
         "qstat -help 2>&1 | head -n 1 | grep -Eq '^(SGE|UGE|AGE|GE|OGS|OCS|Grid Engine|Sun)'"
     )
+    # which waits for their end, however they ended
+    after = '-hold_jid "$after"'
     limit = re.compile(
         r"jobs? (?:are )?allowed per|maximum number of jobs|job limit|please try again",
         re.IGNORECASE,

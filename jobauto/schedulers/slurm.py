@@ -49,6 +49,10 @@ class Slurm(Dialect):
     detect = "command -v sbatch && command -v squeue && command -v scancel"
     directive = "#SBATCH"
     lists_tokens = True
+    # a job that can never start any more would stay in the queue for ever
+    after = '"--dependency=afterok:$after" --kill-on-invalid-dep=yes'
+    between = ":"
+    told = "jobid=${jobid%%;*}"  # and the name of the cluster
     # a person's defaults for squeue: jobs that they hide would seem to be gone
     prelude = (
         "unset SQUEUE_STATES SQUEUE_PARTITION SQUEUE_ACCOUNT SQUEUE_QOS SQUEUE_NAMES "
