@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import weather as kinds
-from checker import Checker
+from checker import Checker, demand
 from disk import Died, PowerCut
 from fake import FREE, FakeClock, FakeCluster, FakeHost, Held, Submitted
 from shell import Reply, Shell, Steps
@@ -18,6 +18,8 @@ from weather import Weather
 from jobauto import tree
 from jobauto.errors import CouldNotAsk, NoConnection
 from jobauto.remote.framing import Answer
+
+MOST = 20_000  # questions in a history
 
 
 class FaultyCluster(FakeCluster):
@@ -221,6 +223,7 @@ class FaultyHost(FakeHost):
     def __init__(self, cluster: FaultyCluster) -> None:
         super().__init__(cluster, mirrored=True)
         self.weather, self.dice = cluster.weather, cluster.dice
+        self._asks = count()
 
     def open(self) -> None:
         if self.weather.strikes("no link"):
@@ -246,6 +249,7 @@ class FaultyHost(FakeHost):
     def ask(self, request: Any) -> Any:
         name = type(request).__name__
         self.weather.tell(f"ask {name}")
+        demand(next(self._asks) < MOST, "it does not come to an end")
         self.weather.may_die()
         self.cluster.advance()
         if self.weather.strikes("no link"):

@@ -241,6 +241,32 @@ MUTANTS = [
         "return True or not self",
         "test_monitor.py::test_a_file_that_shows_up_after_its_job_has_ended_is_waited_for",
     ),
+    # look-ahead
+    Mutant(
+        "guard of a job handed in ahead",
+        "remote/submission.py",
+        """f'guarded "$script" || return; '""",
+        "''",
+    ),
+    Mutant(
+        "what a job waits for in its intent",
+        "ledger/attempts.py",
+        "    if attempt.after:\n",
+        "    if False:\n",
+    ),
+    Mutant(
+        "taking out of the queue",
+        "ahead.py",
+        "            self.host.ask(Kill(self.dialect, self.run.rdir, stale))\n",
+        "",
+    ),
+    Mutant(
+        "turned back is not failed",
+        "judge.py",
+        "        if ending.turned_back:\n",
+        "        if False:\n",
+        "test_ahead.py::test_what_needs_a_failed_job_leaves_the_queue_and_is_blocked",
+    ),
     # kill
     Mutant(
         "void claims at a kill",

@@ -120,14 +120,23 @@ taken() { # taken CLAIM: its JOBID to $jobid, '' if it was not taken
   case $rc$jobid in 0[0-9]*) ;; *) jobid=;; esac
   case $jobid in *[!][0-9A-Za-z._-]*) jobid=;; esac
 }
+head_guarded() { # a script with the guard behind its head, where directives stand
+  body=
+  while IFS= read -r line || [ "$line" ]; do
+    case ${line#"${line%%[![:space:]]*}"} in
+      '' | '#'*) printf '%s\n' "$line";;
+      *) body=1; break;;
+    esac
+  done
+  [ "$body" ] || return 0
+  printf '%s\n%s\n' "$guard" "$line" && cat
+}
 guarded() { # guarded SCRIPT: its name, or its copy, to $script, with the line that guards it
   printf %s "$needs" >"$claim/needs" && echo "$guarding" >"$claim/guard" || return
   guard="sh $there/$token/guard || exit TURNED_BACK"
   script=$1
   [ "$guards" ] && return
-  guard=$guard awk '
-    !done && $1 != "" && $1 !~ /^#/ { print ENVIRON["guard"]; done = 1 }
-    { print }' "./$1" >"$claim/$1" || return
+  head_guarded <"$1" >"$claim/$1" || return
   script=$claim/$1
 }
 """.replace("TURNED_BACK", str(TURNED_BACK))
