@@ -108,6 +108,7 @@ class FakeCluster:
         self.files: set[str] = set()
         self.states: dict[str, str] = {}  # JOBID -> the code of its state, if not the usual
         self.claims: dict[str, Claim] = {}
+        self.held = FREE  # what the job that is just handed in waits for
         self.broken = False
         self.history: list[tuple[float, str, str]] = []  # (time, what, job)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -248,9 +249,10 @@ class FakeCluster:
         yield from ()
         if self.scripts is not None and name not in self.scripts:
             return Reply(1, "", f"Unable to open file {name}\n")
-        return self.submit(Attempt(Job.from_name(name), 0, token), held)
+        self.held = held
+        return self.submit(Attempt(Job.from_name(name), 0, token))
 
-    def submit(self, attempt: Attempt, held: Held = FREE) -> Reply:
+    def submit(self, attempt: Attempt) -> Reply:
         """What a submission answers."""
         name = attempt.job.name
         plan = self.plans.get(name, FakeJob())
@@ -258,7 +260,7 @@ class FakeCluster:
             return Reply(1, "", plan.refuse)
         if self.limit is not None and len(self.queue()) >= self.limit:
             return self.speech.limits[0]
-        return self.speech.taken(self.take(name, attempt.token, held))
+        return self.speech.taken(self.take(name, attempt.token, self.held))
 
     def look(self, tokens: bool, limited: bool = True) -> Steps[Reply]:
         """The queue, or (where it does not show them) its tokens."""

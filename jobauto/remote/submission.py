@@ -86,14 +86,14 @@ nl='
 guarding='
 claim=${0%/*}
 cd "$claim/../../.." || exit 1
-for pause in 0 1 4; do
-  sleep $pause
+for pause in 1 4 0; do
   missing=
   while IFS= read -r file; do
     file=./$file
     [ -e "$file" ] || { ls "${file%/*}" >/dev/null 2>&1; [ -e "$file" ]; } || missing=$file
   done <"$claim/needs"
   [ "$missing" ] || exit 0
+  [ $pause = 0 ] || sleep $pause
 done
 : >"$claim/turned-back"
 echo "jobauto: $missing is not there, so this job is put back" >&2
