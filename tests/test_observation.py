@@ -375,7 +375,7 @@ def test_tokens_that_could_not_be_asked_for_are_not_absent(remote: Remote, said:
 def test_a_job_is_submitted_from_its_folder_with_its_token(remote: Remote) -> None:
     attempt = remote.attempt("lda", "mp-149")
     claims = remote.ask(remote.submit(attempt))
-    assert claims == {attempt.token: Claim(True, True, 0, "353143\n", "", alive=True)}
+    assert claims == {attempt.token: Claim(True, True, 0, "353143\n", "")}
     [[folder, *words]] = remote.calls("sbatch")
     assert folder == str(remote.run / "mp-149")
     assert words == ["--parsable", f"--comment={attempt.token}", "qsub.lda"]
@@ -464,9 +464,9 @@ def test_the_loser_of_a_race_learns_that_the_winner_is_at_work(remote: Remote) -
     assert len(remote.calls("sbatch")) == 1
 
 
-def wait_for(path: Path) -> None:
+def wait_for(path: Path, size: int = 0) -> None:
     end = time.monotonic() + 10
-    while not path.exists():
+    while not (path.exists() and path.stat().st_size >= size):
         assert time.monotonic() < end, path
         time.sleep(0.01)
 
@@ -811,7 +811,7 @@ def test_a_local_job_runs_once_and_tells_how_it_ended(remote: Remote) -> None:
     look = Observe(LOCAL, str(remote.run), [jobid])
     assert set(remote.ask(look).queue) == {jobid}
     (script.parent / "go").touch()
-    wait_for(remote.claims / attempt.token / "exit")
+    wait_for(remote.claims / attempt.token / "exit", size=2)
     while remote.ask(look).queue:
         time.sleep(0.01)
     seen = remote.ask(Observe(LOCAL, str(remote.run), suspects=[Suspect(attempt, jobid)]))
@@ -882,7 +882,7 @@ def test_a_local_job_that_outlives_a_signal_to_its_session_is_still_there(remote
     wait_for(script.parent / "got")
     assert set(remote.ask(Observe(LOCAL, str(remote.run), [jobid])).queue) == {jobid}
     (script.parent / "go").touch()
-    wait_for(remote.claims / attempt.token / "exit")
+    wait_for(remote.claims / attempt.token / "exit", size=2)
     assert (remote.claims / attempt.token / "exit").read_text() == "7\n"
 
 
@@ -907,3 +907,20 @@ def test_a_part_of_slurm_is_no_slurm(remote: Remote) -> None:
     assert remote.ask(Probe(str(remote.run))).schedulers == ("slurm",)
     (remote.bin / "scancel").unlink()
     assert remote.ask(Probe(str(remote.run))).schedulers == ()
+
+
+def test_programs_of_other_schedulers_are_tried_only_where_the_wanted_one_is_missing(
+    remote: Remote,
+) -> None:
+    """Each takes its time, which every start would wait for."""
+    for name in ("qsub", "qdel"):
+        remote.program(name, "")
+    remote.program("qstat", 'echo >>"$REMOTE/tried"; echo SGE 8.1.9')
+    tried = remote.tmp / "tried"
+    assert remote.ask(Probe(str(remote.run), wanted="slurm")).schedulers == ("slurm",)
+    assert remote.ask(Probe(str(remote.run), wanted="local")).schedulers == ()
+    assert not tried.exists()
+    assert remote.ask(Probe(str(remote.run))).schedulers == ("slurm", "sge")
+    (remote.bin / "scancel").unlink()
+    assert remote.ask(Probe(str(remote.run), wanted="slurm")).schedulers == ("sge",)
+    assert tried.read_text() == "\n\n"
