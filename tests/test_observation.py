@@ -36,7 +36,7 @@ from jobauto.schedulers import DIALECTS
 T = TypeVar("T")
 SLURM, SGE, LOCAL = DIALECTS["slurm"], DIALECTS["sge"], DIALECTS["local"]
 TOOLS = ["sed", "uname", "id", "timeout", "mkdir", "rmdir", "rm", "tail", "head", "grep"]
-TOOLS_OF_LOCAL_JOBS = ["setsid", "chmod", "mv", "cat"]
+TOOLS_OF_LOCAL_JOBS = ["setsid", "chmod", "cat"]
 TOOLS_OF_TESTS = ["ls", "sleep", "touch"]
 EMPTY_QSTAT = "<?xml version='1.0'?><job_info><queue_info/><job_info/></job_info>"
 
@@ -788,6 +788,18 @@ def test_a_killed_attempt_can_never_be_submitted_any_more(remote: Remote) -> Non
     assert remote.calls("sbatch") == []
 
 
+def test_only_of_a_claim_without_an_answer_it_is_asked_who_is_at_work(remote: Remote) -> None:
+    """Reading of a process costs more than all else of a claim."""
+    answered, open_ = remote.attempt("1"), remote.attempt("2")
+    remote.ask(remote.submit(answered))
+    claim = remote.claims / open_.token
+    claim.mkdir()
+    (claim / "begun").write_text((remote.claims / answered.token / "begun").read_text())
+    claims = remote.ask(remote.observe(doubtful=[answered, open_])).claims
+    assert (claims[answered.token].begun, claims[answered.token].alive) == (True, None)
+    assert (claims[open_.token].begun, claims[open_.token].alive) == (True, False)
+
+
 def test_a_kill_shows_the_claim_of_an_attempt_that_was_submitted_before_it(remote: Remote) -> None:
     attempt = remote.attempt()
     remote.ask(remote.submit(attempt))
@@ -818,6 +830,23 @@ def test_a_local_job_runs_once_and_tells_how_it_ended(remote: Remote) -> None:
     pid = jobid.partition("-")[0]
     assert seen.endings == {jobid: Ending(3, "", f"==> qsub.1.o{pid}\nlast words\n")}
     assert (script.parent / "runs").read_text() == "ran\n"
+
+
+@every_shell
+@pytest.mark.parametrize("first", ["#!/bin/sh", "#!/bin/sh -u", "#! /bin/sh", "echo", "#!/no/sh"])
+def test_a_local_script_is_run_as_its_first_line_says(remote: Remote, first: str) -> None:
+    attempt = remote.attempt()
+    script = remote.run / attempt.job.name
+    script.write_text(f'{first}\necho "$0 $#" >said\nexit 7\n')
+    before = script.stat().st_ctime_ns
+    remote.ask(Submit(LOCAL, str(remote.run), [attempt]))
+    end = remote.claims / attempt.token / "exit"
+    wait_for(end, size=2)
+    there = first != "#!/no/sh"
+    assert end.read_text() == ("7\n" if there else "127\n")
+    assert not there or (script.parent / "said").read_text() == "./qsub.1 0\n"
+    if first in ("#!/bin/sh", "echo"):  # what the monitor would take for an edited script
+        assert script.stat().st_ctime_ns == before
 
 
 @every_shell
