@@ -1,5 +1,5 @@
 """Which job needs which file, who makes it, and so what may start (networkx for what is asked
-seldom)."""
+seldom: importing it takes a tenth of a start, so that is done when it is asked)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import posixpath
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from jobauto.errors import UserError
 from jobauto.model import Job
 from jobauto.quoting import shown
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class Graph:
     def edges(self) -> nx.DiGraph[str]:
         """From the maker of each marker to its users; made when asked for, not to be changed."""
         if self._edges is None:
+            import networkx as nx
+
             self._edges = nx.DiGraph()
             self._edges.add_nodes_from(self.jobs)
             for name, needs in self.needs.items():
@@ -220,6 +224,8 @@ class Graph:
         """One error for each knot of jobs that wait for one another, naming a cycle in full."""
         if not (stuck := self._stuck()):
             return []
+        import networkx as nx
+
         edges = self.edges.subgraph(stuck)
         return [
             self._cycle(knot)
@@ -247,6 +253,8 @@ class Graph:
         return set(waits)
 
     def _cycle(self, knot: set[str]) -> UserError:
+        import networkx as nx
+
         backwards = self.edges.subgraph(knot).reverse(copy=True)
         round_trip = [user for user, _ in nx.find_cycle(backwards, min(knot))]
         links: list[str] = []

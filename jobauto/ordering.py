@@ -14,14 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from jobauto.clock import Clock
 from jobauto.graph import Graph
 from jobauto.ledger import Ledger
 from jobauto.ledger.tries import Log, Try
 from jobauto.model import Job
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 CRITICAL = "critical-path"
 RUNS = 5  # so many other runs are read, the newest
@@ -122,6 +124,8 @@ class Ordering:
         return True
 
     def _rank(self) -> None:
+        import networkx as nx  # as in graph.py
+
         edges = self._edges = self.graph.edges
         self.ranked += 1
         order: list[str] = []

@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import networkx as nx
-
 from jobauto import quoting
 from jobauto.clock import Clock
 from jobauto.errors import UserError
@@ -144,6 +142,8 @@ class Reusing:
         for name in names:
             if name in self.keys and (why := self._edited(name)):
                 self.reasons[name] = why
+                import networkx as nx  # as in graph.py
+
                 for each in (name, *nx.descendants(self.graph.edges, name)):
                     self.keys.pop(each, None)
         if len(self.keys) < before:

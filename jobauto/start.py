@@ -125,7 +125,8 @@ def let_in(host: Host, runner: Runner) -> None:
 
 def meet(plan: Run, chosen: Settings, host: Host) -> None:
     """Ask the remote what it is, and keep the answer in the run."""
-    found = host.ask(probe.Probe(chosen.rdir or str(chosen.ldir)))
+    asked = probe.Probe(chosen.rdir or str(chosen.ldir), wanted=chosen.scheduler)
+    found = host.ask(asked)
     if not found.folder:
         raise UserError(
             f"cannot write there: {found.complaint or 'no permission'}",

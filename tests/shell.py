@@ -311,7 +311,7 @@ class Shell:
         if claim.begun is not None:
             self.out.append(f"@begun {token}")
             alive = self.cluster.is_alive(claim.begun, self.node)
-            if alive is not None:
+            if alive is not None and code is None:
                 self.out.append(f"@alive {token}" if alive else f"@dead {token}")
 
     def _void(self, line: str) -> Steps[None]:

@@ -160,6 +160,15 @@ def test_calls_that_open_no_port(place: Place, tmp_path: Path, option: str) -> N
     assert "http" not in done.stdout.replace(option, "")
 
 
+def test_a_start_does_not_import_what_few_runs_need(place: Place) -> None:
+    code = "import sys, jobauto.cli.jobmon, jobauto.web.server; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert "jobauto.graph" in done.stdout.split()
+    assert not {"networkx", "sqlalchemy", "jinja2"} & set(done.stdout.split())
+
+
 def test_help_and_once_import_no_server(place: Place) -> None:
     code = "import sys, jobauto.cli.jobmon, jobauto.cli.main; print('uvicorn' in sys.modules)"
     done = subprocess.run(

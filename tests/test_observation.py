@@ -36,7 +36,7 @@ from jobauto.schedulers import DIALECTS
 T = TypeVar("T")
 SLURM, SGE, LOCAL = DIALECTS["slurm"], DIALECTS["sge"], DIALECTS["local"]
 TOOLS = ["sed", "uname", "id", "timeout", "mkdir", "rmdir", "rm", "tail", "head", "grep"]
-TOOLS_OF_LOCAL_JOBS = ["setsid", "chmod", "mv", "cat"]
+TOOLS_OF_LOCAL_JOBS = ["setsid", "chmod", "cat"]
 TOOLS_OF_TESTS = ["ls", "sleep", "touch"]
 EMPTY_QSTAT = "<?xml version='1.0'?><job_info><queue_info/><job_info/></job_info>"
 
@@ -375,7 +375,7 @@ def test_tokens_that_could_not_be_asked_for_are_not_absent(remote: Remote, said:
 def test_a_job_is_submitted_from_its_folder_with_its_token(remote: Remote) -> None:
     attempt = remote.attempt("lda", "mp-149")
     claims = remote.ask(remote.submit(attempt))
-    assert claims == {attempt.token: Claim(True, True, 0, "353143\n", "", alive=True)}
+    assert claims == {attempt.token: Claim(True, True, 0, "353143\n", "")}
     [[folder, *words]] = remote.calls("sbatch")
     assert folder == str(remote.run / "mp-149")
     assert words == ["--parsable", f"--comment={attempt.token}", "qsub.lda"]
@@ -464,9 +464,9 @@ def test_the_loser_of_a_race_learns_that_the_winner_is_at_work(remote: Remote) -
     assert len(remote.calls("sbatch")) == 1
 
 
-def wait_for(path: Path) -> None:
+def wait_for(path: Path, size: int = 0) -> None:
     end = time.monotonic() + 10
-    while not path.exists():
+    while not (path.exists() and path.stat().st_size >= size):
         assert time.monotonic() < end, path
         time.sleep(0.01)
 
@@ -788,6 +788,18 @@ def test_a_killed_attempt_can_never_be_submitted_any_more(remote: Remote) -> Non
     assert remote.calls("sbatch") == []
 
 
+def test_only_of_a_claim_without_an_answer_it_is_asked_who_is_at_work(remote: Remote) -> None:
+    """Reading of a process costs more than all else of a claim."""
+    answered, open_ = remote.attempt("1"), remote.attempt("2")
+    remote.ask(remote.submit(answered))
+    claim = remote.claims / open_.token
+    claim.mkdir()
+    (claim / "begun").write_text((remote.claims / answered.token / "begun").read_text())
+    claims = remote.ask(remote.observe(doubtful=[answered, open_])).claims
+    assert (claims[answered.token].begun, claims[answered.token].alive) == (True, None)
+    assert (claims[open_.token].begun, claims[open_.token].alive) == (True, False)
+
+
 def test_a_kill_shows_the_claim_of_an_attempt_that_was_submitted_before_it(remote: Remote) -> None:
     attempt = remote.attempt()
     remote.ask(remote.submit(attempt))
@@ -811,13 +823,30 @@ def test_a_local_job_runs_once_and_tells_how_it_ended(remote: Remote) -> None:
     look = Observe(LOCAL, str(remote.run), [jobid])
     assert set(remote.ask(look).queue) == {jobid}
     (script.parent / "go").touch()
-    wait_for(remote.claims / attempt.token / "exit")
+    wait_for(remote.claims / attempt.token / "exit", size=2)
     while remote.ask(look).queue:
         time.sleep(0.01)
     seen = remote.ask(Observe(LOCAL, str(remote.run), suspects=[Suspect(attempt, jobid)]))
     pid = jobid.partition("-")[0]
     assert seen.endings == {jobid: Ending(3, "", f"==> qsub.1.o{pid}\nlast words\n")}
     assert (script.parent / "runs").read_text() == "ran\n"
+
+
+@every_shell
+@pytest.mark.parametrize("first", ["#!/bin/sh", "#!/bin/sh -u", "#! /bin/sh", "echo", "#!/no/sh"])
+def test_a_local_script_is_run_as_its_first_line_says(remote: Remote, first: str) -> None:
+    attempt = remote.attempt()
+    script = remote.run / attempt.job.name
+    script.write_text(f'{first}\necho "$0 $#" >said\nexit 7\n')
+    before = script.stat().st_ctime_ns
+    remote.ask(Submit(LOCAL, str(remote.run), [attempt]))
+    end = remote.claims / attempt.token / "exit"
+    wait_for(end, size=2)
+    there = first != "#!/no/sh"
+    assert end.read_text() == ("7\n" if there else "127\n")
+    assert not there or (script.parent / "said").read_text() == "./qsub.1 0\n"
+    if first in ("#!/bin/sh", "echo"):  # what the monitor would take for an edited script
+        assert script.stat().st_ctime_ns == before
 
 
 @every_shell
@@ -882,7 +911,7 @@ def test_a_local_job_that_outlives_a_signal_to_its_session_is_still_there(remote
     wait_for(script.parent / "got")
     assert set(remote.ask(Observe(LOCAL, str(remote.run), [jobid])).queue) == {jobid}
     (script.parent / "go").touch()
-    wait_for(remote.claims / attempt.token / "exit")
+    wait_for(remote.claims / attempt.token / "exit", size=2)
     assert (remote.claims / attempt.token / "exit").read_text() == "7\n"
 
 
@@ -907,3 +936,20 @@ def test_a_part_of_slurm_is_no_slurm(remote: Remote) -> None:
     assert remote.ask(Probe(str(remote.run))).schedulers == ("slurm",)
     (remote.bin / "scancel").unlink()
     assert remote.ask(Probe(str(remote.run))).schedulers == ()
+
+
+def test_programs_of_other_schedulers_are_tried_only_where_the_wanted_one_is_missing(
+    remote: Remote,
+) -> None:
+    """Each takes its time, which every start would wait for."""
+    for name in ("qsub", "qdel"):
+        remote.program(name, "")
+    remote.program("qstat", 'echo >>"$REMOTE/tried"; echo SGE 8.1.9')
+    tried = remote.tmp / "tried"
+    assert remote.ask(Probe(str(remote.run), wanted="slurm")).schedulers == ("slurm",)
+    assert remote.ask(Probe(str(remote.run), wanted="local")).schedulers == ()
+    assert not tried.exists()
+    assert remote.ask(Probe(str(remote.run))).schedulers == ("slurm", "sge")
+    (remote.bin / "scancel").unlink()
+    assert remote.ask(Probe(str(remote.run), wanted="slurm")).schedulers == ("sge",)
+    assert tried.read_text() == "\n\n"

@@ -446,7 +446,7 @@ def test_a_shell_killed_while_it_starts_local_jobs_never_leads_to_two_runs(remot
 
 
 @every_shell
-@pytest.mark.parametrize("file", ["self", "out", "rc", "exit.new"])
+@pytest.mark.parametrize("file", ["self", "out", "rc", "exit"])
 def test_a_local_job_on_a_full_disk_runs_at_most_once_and_never_counts_as_refused(
     linking: Remote, file: str
 ) -> None:

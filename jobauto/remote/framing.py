@@ -52,7 +52,7 @@ ask() {
 }
 t() { [ -e "$2" ] && echo "@t $1"; } # t NUMBER FILE: a tag if there is such a file
 show() { # show TAG FILE [ENDED]: the lines of a small file; one without its end only if ENDED
-  [ -f "$2" ] || return 0
+  [ -s "$2" ] || return 0
   while IFS= read -r line || { [ "$3" ] && [ "$line" ]; }; do
     printf '%s %s\n' "$1" "$line"
   done <"$2"

@@ -19,8 +19,8 @@ from jobauto.schedulers import Dialect, Unreadable
 TAIL_LINES = 20
 # Seconds between two glances at the awaited files: GLANCE, less where there is not much time, more
 # where there is much, or files are many (a glance at one is a question to a file system that others
-# use, too). Where jobs run on the machine itself, the first glances follow sooner, as GLANCES_HERE
-# grow.
+# use, too). Where jobs run on the machine itself, the first glance is at once, as short jobs are
+# over before anybody looks, and the next ones follow as GLANCES_HERE grow.
 GLANCE, SHORTEST, GLANCES, FILES_A_SECOND = 0.5, 0.1, 100, 200
 GLANCES_HERE = (0.005, 1.3)
 
@@ -29,7 +29,7 @@ GLANCES_HERE = (0.005, 1.3)
 _AWAIT = r"""
 await() {
   for pause in $pauses; do
-    sleep $pause 2>/dev/null || sleep 1
+    [ $pause = 0 ] || sleep $pause 2>/dev/null || sleep 1
     echo >&5 || exit
     for file; do
       case $file in +*) [ -e "${file#+}" ];; *) [ ! -e "${file#-}" ];; esac && early
@@ -69,7 +69,8 @@ class Wait:
         short = max(SHORTEST, min(GLANCE, self.seconds / 10))
         usual = max(short, self.seconds / GLANCES, files / FILES_A_SECOND)
         now, grows = (usual, 1.0) if self.elsewhere else GLANCES_HERE
-        found, left = [], self.seconds
+        left = self.seconds
+        found = [] if self.elsewhere or left <= 0 else ["0"]
         while left > 0.001:
             found.append(f"{min(now, left):.3f}")
             left -= now

@@ -23,10 +23,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Which schedulers are there, is rsync, and can `folder` be written (made, if `make`)?"""
+    """Which schedulers are there, is rsync, and can `folder` be written (made, if `make`)?
+
+    If one is `wanted` the others are looked for only where it is missing: programs of schedulers
+    take their time. `local` is everywhere.
+    """
 
     folder: str
     make: bool = True
+    wanted: str = "auto"
     frame: Frame = field(default_factory=Frame)
 
     @property
@@ -35,18 +40,25 @@ class Probe:
 
     def script(self) -> str:
         folder = _from_home(self.folder)
-        tests = "\n".join(
-            f"{{ {d.detect}; }} >/dev/null 2>&1 </dev/null && echo '@has {d.name}'"
-            for d in DIALECTS.values()
-            if d.name != "local"
-        )
         make = f"mkdir -p -- {folder}; " if self.make else ""
         check = f"{make}cd -- {folder} && [ -w . ] && pwd"
         return self.frame.script(
             None,
-            f"{tests}\ncommand -v rsync >/dev/null && echo '@has rsync'\n"
+            f"{self._tests()}\ncommand -v rsync >/dev/null && echo '@has rsync'\n"
             f"echo '@host'; ask 'uname -n'\necho '@folder'; ask {quoting.word(check)}",
         )
+
+    def _tests(self) -> str:
+        if self.wanted == "local":
+            return ""
+        tests = {
+            d.name: f"{{ {d.detect}; }} >/dev/null 2>&1 </dev/null && echo '@has {d.name}'"
+            for d in DIALECTS.values()
+            if d.name != "local"
+        }
+        first = tests.pop(self.wanted, None)
+        others = "\n".join(tests.values())
+        return f"{first} || {{\n{others}\n}}" if first else others
 
     def read(self, answer: Answer) -> Found:
         has, folder, complaint, host = [], "", "", ""

@@ -45,7 +45,9 @@ report() { # report TOKEN: what lies in its claim
   show o "$c/out" ${rc#0} # with status 0, what lacks its newline may be a half JOBID: a full disk
   show e "$c/err" $rc
   [ "$rc" ] && echo "r $rc"
-  [ -f "$c/begun" ] && read -r pid host born <"$c/begun" || return 0
+  [ -s "$c/begun" ] || return 0
+  if [ "$rc" ]; then echo "@begun $1"; return; fi # answered: it is all the same who still runs
+  read -r pid host born <"$c/begun" || return 0
   echo "@begun $1"
   [ "$host" = "$here" ] || return 0
   if still_at_work "$pid" "$born"; then echo "@alive $1"; else echo "@dead $1"; fi

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median_low
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from jobauto.model import State
 from jobauto.report.gather import Report
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 MOST_JOBS = 60  # in a drawing by job
 MOST_STAGES = 60
@@ -89,6 +91,8 @@ def stage_depths(report: Report) -> dict[str, int]:
 
 def depths(edges: nx.DiGraph[str]) -> dict[str, int]:
     """How many jobs come before each, one after the other; those in a circle count as one."""
+    import networkx as nx  # as in graph.py
+
     knots = nx.condensation(edges)
     depth: dict[int, int] = {}
     for knot in nx.topological_sort(knots):

@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import networkx as nx
-
 from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.ledger.files import sha256
@@ -91,6 +89,8 @@ def _order(graph: Graph) -> Iterator[str]:
 
     def counts(_maker: str, user: str) -> bool:
         return graph.jobs[user].marker not in graph.present
+
+    import networkx as nx  # as in graph.py
 
     edges = nx.subgraph_view(graph.edges, filter_edge=counts)
     return nx.topological_sort(edges) if nx.is_directed_acyclic_graph(edges) else iter(())

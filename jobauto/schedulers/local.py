@@ -20,29 +20,37 @@ _STATES = {"T": Queued.SUSPENDED, "t": Queued.SUSPENDED}
 # A zombie counts as gone: nobody may be there to reap it.
 _PRELUDE = r"""
 still() { look "${1%%-*}"; [ "$start" = "${1#*-}" ] && case $code in ''|Z|X) false;; esac; }
-launch() (
-  trap - HUP PIPE
+launch() {
   session=setsid
   command -v setsid >/dev/null || session="perl -MPOSIX -e POSIX::setsid();exec+@ARGV"
-  $session sh -c "$look$wrapper" job "$claim" "$1" >/dev/null 2>&1 </dev/null &
+  {
+    trap - HUP PIPE
+    exec $session sh -c "$look$wrapper" job "$claim" "$1"
+  } >/dev/null 2>&1 </dev/null &
   pid=$!
+  # until it has a session of its own, and a group with that, what ends our shell would end it
+  until kill -s 0 -- -$pid; do
+    look $pid
+    case $code in ''|Z|X) break;; esac
+  done 2>/dev/null
   look $pid
-  # until it has a session of its own, what ends our shell would end it
-  while [ "$sid" ] && [ "$sid" != $pid ] && [ "$code" != Z ]; do look $pid; done
   [ -n "$start" ] && echo "$pid-$start"
   true # it was started, even if this could not be written down: no refusal
-)
+}
 # No job runs that has not told its JOBID, which a full disk may prevent.
 # It outlives a TERM as long as its script does: the job is there until the script has ended.
 wrapper='
 trap : TERM
 look $$; [ "$start" ] && echo "$$-$start" >"$1/self" || exit
 exec >"$2.o$$" 2>"$2.e$$"
-chmod u+x "./$2"
 IFS= read -r first <"./$2"
-case $first in "#!"*) "./$2";; *) sh "./$2";; esac
+by=sh
+case $first in "#!/"*[!!-~]*) by=;; "#!/"*) by=${first#??};; "#!"*) by=;; esac
+if [ "$by" ]; then "$by" "./$2" # of itself, the system would do no more; the script stays as it is
+else [ -x "./$2" ] || chmod u+x "./$2"; "./$2"
+fi
 code=$?
-echo $code >"$1/exit.new" && mv "$1/exit.new" "$1/exit"
+echo $code >"$1/exit"
 '
 """
 

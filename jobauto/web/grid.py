@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-import networkx as nx
-
 from jobauto.graph import Graph
 from jobauto.model import Queued, State
 from jobauto.report.layers import depths
@@ -66,6 +64,8 @@ def grid(at: Snapshot) -> Data:
 
 def _in_order(graph: Graph, ids: Iterable[str]) -> list[str]:
     """Ids in the order in which they depend on one another."""
+    import networkx as nx  # as in graph.py
+
     stages: nx.DiGraph[str] = nx.DiGraph()
     stages.add_nodes_from(ids)
     jobs = graph.jobs
