@@ -9,7 +9,7 @@ from jobauto.errors import RemoteError
 
 class FakePull:
     """Files that come home after so many looks, or as soon as somebody waits for them; `what`
-    brings them, or says why not. It is among `coming` until then; `waits` counts the waiting of all.
+    brings them, or says why not. Until then it is among `coming`; `waits` counts all waiting.
     """
 
     waits = 0

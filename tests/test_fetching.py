@@ -66,7 +66,7 @@ class Away(World):
 
 
 @pytest.fixture
-def away(world: Callable[..., World]) -> Callable[..., Away]:  # noqa: F811
+def away(world: Callable[..., World]) -> Callable[..., Away]:
     return lambda *args, **options: Away(world(*args, **options))
 
 
