@@ -5,9 +5,10 @@ files stand beside them. So it is waited for (`settle`) before anything is sent,
 handed in again: else the marker of the earlier attempt might come home after it was removed here,
 and go back with the next thing sent.
 
-An rsync outlives a monitor that is killed outright (SIGKILL), and may meet the next one. It changes
-nothing but the files it brings, each whole and renamed into place. The monitor learns from the
-remote who finished, not from what comes home, and brings all home once more in the end.
+An rsync outlives only a monitor that was killed outright (SIGKILL), and may meet the next one. It
+changes nothing but the files that it brings, each whole and renamed into place, and the monitor
+learns from the remote, not from them, who finished. (What remains: a person has a finished job run
+again and edits a script beside it, all while such an rsync goes on. Its old marker may go back.)
 """
 
 from __future__ import annotations

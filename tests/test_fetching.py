@@ -207,6 +207,18 @@ def test_while_pulls_fail_every_tick_does(away: Callable[..., Away]) -> None:
     assert (w.folder / "a/qsub.finished.1").exists()
 
 
+def test_files_still_on_their_way_for_a_monitor_that_was_killed_disturb_no_other(
+    away: Callable[..., Away],
+) -> None:
+    w = away(folders(2), maxqsub=1)
+    w.host.slow = 3
+    w.tick(w.monitor(), 2)
+    assert len(w.host.coming) == 1
+    assert w.finish(w.monitor()) == DONE
+    assert sorted(w.cluster.submitted()) == sorted(n for n in w.last_words())
+    assert len(w.cluster.submitted()) == 6
+
+
 def test_once_waits_for_what_it_began(away: Callable[..., Away]) -> None:
     w = away(CHAIN)
     w.host.slow = NEVER
