@@ -29,6 +29,7 @@ import results
 
 from jobauto.clock import Clock
 from jobauto.graph import Graph, Need
+from jobauto.host import Over
 from jobauto.ledger import Ledger
 from jobauto.limits import ErrorRate, Limits
 from jobauto.loop import Link, loop
@@ -126,8 +127,9 @@ class Cluster:
         """Always."""
         return True
 
-    def pull(self, *_: object) -> None:
+    def pull(self, *_: object) -> Over:
         """The run folder is the remote's."""
+        return Over()
 
 
 def world(folder: Path, jobs: int, maxqsub: int, seconds: float) -> Monitor:

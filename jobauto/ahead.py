@@ -17,7 +17,8 @@ from jobauto import quoting
 from jobauto.graph import Graph
 from jobauto.host import Host
 from jobauto.judge import Verdict
-from jobauto.ledger import Entry, Ledger
+from jobauto.ledger import AHEAD, Entry, Ledger
+from jobauto.ledger.quelist import Word
 from jobauto.model import Attempt, Seen
 from jobauto.remote.killing import Kill
 from jobauto.remote.submission import Ahead
@@ -113,6 +114,12 @@ class LookAhead:
         if verdict.what == "failed" and entry.attempt.after and not begun:
             return Verdict("early", verdict.detail)
         return verdict
+
+    def put_back(self, name: str, why: str, date: str) -> None:
+        """A job that was handed in ahead did not begin, and waits here as others do."""
+        self.ledger.settle(name, "putback", date, why)
+        self.ledger.say(name, Word("retry", date, AHEAD))
+        log.info("%s waits here again: %s", quoting.shown(name), why)
 
     def recall(self, seen: Seen) -> None:
         """Have the scheduler end jobs that wait in the queue for what will not come to be there."""

@@ -114,6 +114,8 @@ def loop(
                 monitor.host.open()
                 link.lost = False
             monitor.tick(patience)
+            if once:  # nobody is there to see the end of what it began
+                monitor.fetching.catch_up()
             link.works()
             well = monitor.clock.elapsed()
             if monitor.over():

@@ -9,7 +9,8 @@ share     with --task: what others have done, and what we did
 reuse     jobs that may start take over the results of earlier ones with the same key
 record    quelist, qsub.now
 submit    one remote command for as many as --maxqsub allows, and record again
-fetch     one rsync of markers and results of what ended; of an inbox: all, and out of the run
+fetch     one rsync of markers and results of what ended, beside the next looks; of an inbox: all,
+          and out of the run
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from jobauto.around import Inbox
 from jobauto.asking import Asking
 from jobauto.clock import Clock
 from jobauto.errors import UserError
+from jobauto.fetching import Fetching
 from jobauto.graph import Graph
 from jobauto.host import Host
 from jobauto.judge import Judge, Patience, Verdict
-from jobauto.ledger import AHEAD, AUTO, Entry, Ledger, files
+from jobauto.ledger import AUTO, Entry, Ledger, files
 from jobauto.ledger.quelist import Word
 from jobauto.limits import Limits
 from jobauto.looking import Looking
@@ -69,9 +71,9 @@ class Monitor:
     gone: dict[str, Word] = field(default_factory=dict)  # of an inbox: the last that failed
     ticks: int = 0
     begun: bool = False
-    _to_fetch: set[str] = field(default_factory=set)  # folders
     _moved: float = field(init=False)  # when a job ended last, as far as this process knows
     looking: Looking = field(init=False)
+    fetching: Fetching = field(init=False)
     submitting: Submitting = field(init=False)
     obeying: Obeying = field(init=False)
     standing: States = field(init=False)
@@ -80,8 +82,9 @@ class Monitor:
         self._moved = self.clock.elapsed()
         parts = (self.run, self.graph, self.ledger, self.host, self.dialect)
         self.looking = Looking(*parts, Missing(), self.clock)
+        self.fetching = Fetching(self.run, self.host, self.results)
         more = (self.limits, self.noticing)
-        self.submitting = Submitting(*parts, *more, self.asking, self.clock)
+        self.submitting = Submitting(*parts, *more, self.fetching, self.asking, self.clock)
         self.obeying = Obeying(*parts, *more, self.clock, self.interval)
         self.standing = States(self.graph, self.ledger, self.clock.elapsed)
 
@@ -108,7 +111,10 @@ class Monitor:
         if self.submitting.submit(seen, self.guard):
             self.save()  # qstat has not changed
         if not seen.early:
-            self.fetch()
+            if self.inbox:
+                self.inbox.bring_home()
+            else:
+                self.fetching.go_on()
 
     def notice(self) -> None:
         """Take over what a person changed in the run folder, or put into an inbox; obey orders."""
@@ -149,7 +155,7 @@ class Monitor:
         while taken := reusing.take_over(list(self.submitting.ready())):
             for name in taken:
                 job = self.graph.jobs[name]
-                self._to_fetch.add(job.folder)
+                self.fetching.note(job.folder)
                 self.queue(self.graph.arrived(job.marker))
             if self.submitting.shared:
                 self.submitting.shared.done_here(taken)
@@ -228,17 +234,16 @@ class Monitor:
         left = verdict.what == "finished" and not seen.early
         left = left and not seen.names(entry.jobid, entry.attempt.token)
         what, detail = self.obeying.verdict(name, verdict.what, verdict.detail)
-        self.ledger.settle(name, "putback" if what == "early" else what, date, detail, left)
         if what == "early":
-            self.ledger.say(name, Word("retry", date, AHEAD))
-            log.info("%s waits here again: %s", quoting.shown(name), detail)
+            self.submitting.ahead.put_back(name, detail, date)
             return
+        self.ledger.settle(name, what, date, detail, left)
         if verdict.what == "putback":
             wait = self.limits.hit(self.clock.elapsed())
             log.warning("not taken now, next try in %.0f s: %s", wait, verdict.detail)
             return
         self._moved = self.clock.elapsed()
-        self._to_fetch.add(entry.job.folder)
+        self.fetching.note(entry.job.folder)
         ended, failed = what in ("finished", "failed"), what == "failed"
         if ended and self.limits.errors.note(self.clock.now(), failed):
             log.warning("%s", self.limits.errors)
@@ -262,19 +267,11 @@ class Monitor:
             if name not in self.ledger.entries:
                 self.ledger.enqueue(self.graph.jobs[name])
 
-    def fetch(self) -> None:
-        """Bring home markers and results of the jobs that ended."""
-        if self.inbox:
-            self.inbox.bring_home()
-        elif self._to_fetch:
-            self.host.pull(self.run.rdir, self.run.folder, self.results, sorted(self._to_fetch))
-        self._to_fetch.clear()
-
     def fetch_all(self) -> None:
         """Bring home everything that is asked for, at the end of the run."""
         self.ledger.save(self.clock.date())
         if not self.inbox:
-            self.host.pull(self.run.rdir, self.run.folder, self.results, ())
+            self.fetching.everything()
         if self.submitting.admitting:
             self.submitting.admitting.release()
         self.ended()

@@ -228,6 +228,11 @@ class Noticing:
         """The newest change of a script, as far as seen (ctime in ns)."""
         return max((signature[0] for signature in self._known.scripts.values()), default=1)
 
+    @property
+    def to_be_sent(self) -> bool:
+        """Whether `push_changed` has anything to do."""
+        return bool(self._changed)
+
     def push_changed(self, host: Host) -> None:
         """Send folders in which scripts were added or edited."""
         if not self._changed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,6 +16,7 @@ from jobauto.around import Shared
 from jobauto.asking import Asking
 from jobauto.clock import Clock
 from jobauto.errors import UserError
+from jobauto.fetching import Fetching
 from jobauto.graph import Graph
 from jobauto.host import Host
 from jobauto.judge import accepted, refused
@@ -50,6 +52,7 @@ class Submitting:
     dialect: Dialect
     limits: Limits
     noticing: Noticing
+    fetching: Fetching
     asking: Asking
     clock: Clock
     unclaimed: set[str] = field(default_factory=set)
@@ -70,13 +73,19 @@ class Submitting:
         """
         again, room = self._room(seen)
         chosen = self._chosen(room)
-        asked = self._asked(self.noticing.about_to_submit([*again, *chosen]))
+        names = self.noticing.about_to_submit([*again, *chosen])
+        if self._must_settle(names):
+            self.fetching.settle()
+            names = self.noticing.about_to_submit(names)  # what was edited meanwhile counts
+        asked = self._asked(names)
         after = self._ahead(asked, room - len(chosen))
         asked |= after.asked
         if not asked:
             return False
         names = list(asked)
         guard()
+        if self.noticing.to_be_sent:
+            self.fetching.settle()
         self.noticing.push_changed(self.host)
         for name in names:
             self._forget_marker(name)
@@ -141,6 +150,18 @@ class Submitting:
             except (UserError, OSError) as error:
                 self.noticing.complain(error)
         return found
+
+    def _must_settle(self, names: list[str]) -> bool:
+        """Whether a pull goes on that may bring a marker of an earlier attempt at these, or leave
+        something of its own among what is to be sent."""
+        if not self.fetching.going or not names:
+            return False
+        return self.noticing.to_be_sent or any(map(self._may_have_marker, names))
+
+    def _may_have_marker(self, name: str) -> bool:
+        if self.ledger.entries[name].attempt:
+            return True
+        return os.path.lexists(self.run.folder / self.graph.jobs[name].marker)
 
     def _forget_marker(self, name: str) -> None:
         marker = self.graph.jobs[name].marker

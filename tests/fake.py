@@ -14,13 +14,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from pulls import FakePull
 from shell import Claim, Reply, Shell, Steps
 from speech import speech
 
 from jobauto.clock import Clock
 from jobauto.errors import CouldNotAsk, NoConnection
+from jobauto.host import Pull
 from jobauto.model import Attempt, Job, Queued
 from jobauto.remote.framing import Answer
+from jobauto.remote.observation import Observe
 
 
 class FakeClock(Clock):
@@ -300,7 +303,7 @@ class FakeCluster:
 class FakeHost:
     """Answers requests from a FakeCluster. `faults` holds what is to go wrong, first one next:
     'refuse' (no link), 'hang' (no answer, nothing done), 'cut' (all done, answer lost in the
-    middle), 'broken' (scheduler down)."""
+    middle), 'broken' (scheduler down). A pull is over after `slow` looks."""
 
     name = "fake"
 
@@ -310,7 +313,8 @@ class FakeHost:
         self.asked: list[str] = []
         self.pulled: list[tuple[str, ...]] = []
         self.pushed: list[tuple[str, ...]] = []
-        self.opened = 0
+        self.opened = self.slow = 0
+        self.coming: list[FakePull] = []  # those that go on
         self.hook: Callable[[Any], None] = lambda request: None
 
     def open(self) -> None:
@@ -323,7 +327,7 @@ class FakeHost:
         pass
 
     def close(self) -> None:
-        pass
+        self.coming.clear()
 
     def check_tools(self) -> None:
         pass
@@ -331,8 +335,13 @@ class FakeHost:
     def push(self, run: Path, folder: str, only: Sequence[str] = ()) -> None:
         self.pushed.append(tuple(only))
 
-    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> None:
+    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> Pull:
         self.pulled.append(tuple(only))
+        return self.on_its_way(lambda: None)
+
+    def on_its_way(self, what: Callable[[], None]) -> Pull:
+        """A pull that goes on."""
+        return FakePull(self.coming, self.slow, what)
 
     def fetch(self, file: str, target: Path) -> None:
         pass
@@ -340,6 +349,7 @@ class FakeHost:
     def ask(self, request: Any) -> Any:
         self.asked.append(type(request).__name__)
         self.hook(request)
+        self.looked(request)
         self.cluster.advance()
         fault = self.faults.pop(0) if self.faults else ""
         if fault == "refuse":
@@ -354,6 +364,11 @@ class FakeHost:
         if fault == "cut":
             text = text[: text.rindex("end ") - 3]
         return request.read(Answer(0, text, ""))
+
+    def looked(self, request: Any) -> None:
+        """What is on its way goes on with each look."""
+        for pull in list(self.coming) if isinstance(request, Observe) else ():
+            pull.arrive()
 
     def clock_on(self, seconds: float) -> None:
         """Time passes on the remote."""

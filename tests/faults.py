@@ -17,6 +17,7 @@ from weather import Weather
 
 from jobauto import tree
 from jobauto.errors import CouldNotAsk, NoConnection
+from jobauto.host import Pull
 from jobauto.remote.framing import Answer
 
 MOST = 20_000  # questions in a history
@@ -216,13 +217,14 @@ class FaultyCluster(FakeCluster):
 
 
 class FaultyHost(FakeHost):
-    """The link to a FaultyCluster."""
+    """The link to a FaultyCluster. `pace`: dice for how long files take to come home."""
 
     cluster: FaultyCluster
 
-    def __init__(self, cluster: FaultyCluster) -> None:
+    def __init__(self, cluster: FaultyCluster, pace: random.Random) -> None:
         super().__init__(cluster, mirrored=True)
         self.weather, self.dice = cluster.weather, cluster.dice
+        self.pace = pace
         self._asks = count()
 
     def open(self) -> None:
@@ -237,19 +239,31 @@ class FaultyHost(FakeHost):
         self.cluster.scripts |= tree.scan(run).scripts.keys()
         self.weather.may_die()
 
-    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> None:
+    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> Pull:
+        listed, fails = [], False
         for file in sorted(self.cluster.files):
-            if self.weather.strikes("rsync fails"):
-                raise CouldNotAsk("rsync failed")
+            fails = fails or self.weather.strikes("rsync fails")
             folder, _, name = file.rpartition("/")
-            if name.startswith("qsub.finished.") and (not only or folder in only):
-                (run / file).touch()
+            if name.startswith("qsub.finished.") and (not only or folder in only) and not fails:
+                listed.append(file)
+        self.slow = self.pace.choice((0, 1, 1, 2, 5))
+        self.weather.tell(f"pull {len(listed)} for {self.slow} looks")
+        pull = self.on_its_way(lambda: self._bring(run, listed, fails))
         self.weather.may_die()
+        return pull
+
+    def _bring(self, run: Path, listed: Sequence[str], fails: bool) -> None:
+        """What was there when it began comes home, however late that is."""
+        for file in listed:
+            (run / file).touch()
+        if fails:
+            raise CouldNotAsk("rsync failed")
 
     def ask(self, request: Any) -> Any:
         name = type(request).__name__
         self.weather.tell(f"ask {name}")
         demand(next(self._asks) < MOST, "it does not come to an end")
+        self.looked(request)
         self.weather.may_die()
         self.cluster.advance()
         if self.weather.strikes("no link"):

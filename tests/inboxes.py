@@ -16,6 +16,7 @@ from places import ROOT, Place
 
 from jobauto import run as runs
 from jobauto.errors import NoConnection
+from jobauto.host import Pull
 from jobauto.inbox import ways as own
 from jobauto.inbox.opening import begin_log_anew, taking_of
 from jobauto.inbox.places import Places
@@ -48,8 +49,11 @@ class InboxHost(FakeHost):
             self.cluster.files -= gone
         return Cleared(frozenset(), frozenset())
 
-    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> None:
-        super().pull(folder, run, patterns, only)
+    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> Pull:
+        self.pulled.append(tuple(only))
+        return self.on_its_way(lambda: self._bring(run, only))
+
+    def _bring(self, run: Path, only: Sequence[str]) -> None:
         if self.no_pull:
             self.no_pull -= 1
             raise NoConnection("no link to fake")

@@ -19,6 +19,7 @@ from jobauto.actions.status import status
 from jobauto.cli.choosing import chosen_run
 from jobauto.cli.inboxes import Dots
 from jobauto.errors import DONE, SOME_FAILED, UserError
+from jobauto.host import Over
 from jobauto.inbox import ways
 from jobauto.inbox.opening import read_options
 from jobauto.inbox.places import Places, plain
@@ -570,7 +571,7 @@ def test_a_folder_that_somebody_removed_is_forgotten(
     world.begin(last=False)
     world.ticks(2)
     os.rename(world.places.pending / "a", world.places.root / "elsewhere")
-    world.host.pull = lambda *_args: None  # type: ignore[method-assign]
+    world.host.pull = lambda *_args: Over()  # type: ignore[method-assign]
     world.ticks(15)
     assert world.pending() == world.completed() == []
     assert world.kept

@@ -56,6 +56,7 @@ ORDER = [
     "registry",
     "steps",
     "lock",
+    "fetching",
     "noticing",
     "looking",
     "tokens",

@@ -16,6 +16,8 @@ import pytest
 from places import LAB, SCHEDULERS, Place, newest, wait_for, words
 from trees import job, make, sleepers
 
+from jobauto.host import Runner, SshHost
+from jobauto.remote.probe import FindMarkers
 from jobauto.run import open_run
 
 pytestmark = pytest.mark.usefixtures("lab")
@@ -204,6 +206,76 @@ def one_at_a_time(place: Place, tmp_path: Path) -> Iterator[None]:
 def test_where_only_one_session_may_be_open_files_are_copied_all_the_same(
     place: Place, ldir: Path
 ) -> None:
-    done = place.jobmon(ldir, "--scheduler", "local", "--give-up", "10")
+    make(ldir, {"init/b/qsub.0": job(""), "init/b/qsub.dependency.0": "../a/qsub.finished.0\n"})
+    done = place.jobmon(ldir, "--scheduler", "local", "--give-up", "10", "--interval", "0.5")
     assert done.returncode == 0, done.stderr
-    assert (newest(ldir) / "a/qsub.finished.0").exists()
+    assert (newest(ldir) / "b/qsub.finished.0").exists()
+    log = (newest(ldir) / "jobmon.log").read_text()
+    assert "trying again" not in log
+    assert "tried again" not in log
+
+
+@pytest.fixture
+def host(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshHost]:
+    """The place's host, connected, with two markers in the folder `a` of `there`."""
+    monkeypatch.setenv("PATH", place.environment["PATH"])
+    make(place.folder, {"there/a/qsub.finished.0": "", "there/a/qsub.finished.1": ""})
+    made = SshHost(place.remote, tmp_path / "socket", Runner(place.environment))
+    made.open()
+    yield made
+    made.close()
+    assert not places.alive(str(tmp_path / "socket"))
+
+
+def pulled(host: SshHost, place: Place, home: Path) -> int:
+    """Bring both markers home anew, looking meanwhile; how many rsyncs that took."""
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    before = host.runner.calls.get("rsync", 0)
+    pull = host.pull(f"{place.folder}/there", home, [], ["a"])
+    for _ in range(3):
+        assert host.ask(FindMarkers(f"{place.folder}/there")) == {MARKERS[0], MARKERS[1]}
+    wait_for(pull.over)
+    pull.finish()
+    assert sorted(path.name for path in (home / "a").iterdir()) == [m[2:] for m in MARKERS]
+    return host.runner.calls["rsync"] - before
+
+
+MARKERS = ["a/qsub.finished.0", "a/qsub.finished.1"]
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+@pytest.mark.parametrize("place", ["plain"], indirect=True)
+def test_where_only_one_session_may_be_open_no_look_is_refused_and_that_is_found_out_once(
+    place: Place, host: SshHost, tmp_path: Path
+) -> None:
+    assert pulled(host, place, tmp_path / "home") == 1, "there is no shell yet"
+    assert pulled(host, place, tmp_path / "home") == 2, "refused beside the shell, and again"
+    assert pulled(host, place, tmp_path / "home") == 1
+    assert pulled(host, place, tmp_path / "home") == 1
+
+
+@pytest.mark.parametrize("place", ["plain"], indirect=True)
+def test_files_come_home_beside_the_looks_without_another_login(
+    place: Place, host: SshHost, tmp_path: Path
+) -> None:
+    before = place.authentications()
+    for _ in range(3):
+        assert pulled(host, place, tmp_path / "home") == 1
+    shells = host.runner.calls["ssh"]
+    assert pulled(host, place, tmp_path / "home") == 1
+    assert (host.runner.calls["ssh"], place.authentications()) == (shells, before)
+
+
+@pytest.mark.parametrize("place", ["plain"], indirect=True)
+def test_closing_the_host_ends_what_is_on_its_way(
+    place: Place, host: SshHost, tmp_path: Path
+) -> None:
+    with open(place.folder / "there/a/x", "wb") as file:
+        file.truncate(10**9)
+    host.ask(FindMarkers(f"{place.folder}/there"))
+    pull = host.pull(f"{place.folder}/there", tmp_path / "home", ["x"], ["a"])
+    assert not pull.over()
+    host.close()
+    assert pull.over()
+    assert not places.alive(f"{place.folder}/there/")

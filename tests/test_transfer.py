@@ -21,7 +21,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def fetch(home: Path, *only: str) -> None:
-    HOST.pull(str(home.parent / "there"), home, ["*.png", "precious"], only)
+    HOST.pull(str(home.parent / "there"), home, ["*.png", "precious"], only).finish()
 
 
 def assert_nothing_outside_changed(home: Path) -> None:

@@ -82,7 +82,7 @@ class Trial:
         self.cluster = FaultyCluster(self.clock, self.weather, self.checker, slots, accent)
         self.cluster.root, self.cluster.scripts = self._run().rdir, set()
         self.cluster.patience = 5 * self.interval
-        self.host = FaultyHost(self.cluster)
+        self.host = FaultyHost(self.cluster, random.Random(f"pull {seed}"))
         for name in self.tree.needs:
             self.cluster.plans[name] = self._plan(name)
         self.end = self.clock.time + LONGEST[0]
@@ -128,6 +128,7 @@ class Trial:
             self._died(death)
         except (RemoteError, OSError) as error:
             self.weather.tell(f"the monitor gives up: {error}")
+            self.host.close()
         except PersonKills:
             self._kill()
         return None
@@ -136,6 +137,7 @@ class Trial:
         self.weather.dead = None
         if isinstance(death, PowerCut):
             self.disk.lose_power()
+            self.host.close()  # what was on its way home goes on only without a monitor
 
     def _between_lives(self) -> None:
         self._pass(self.dice.choice((0.0, 5.0, self.interval * 3 * self.dice.random())))

@@ -8,12 +8,13 @@ from typing import Protocol, TypeVar
 
 from jobauto.host.local import LocalHost
 from jobauto.host.process import Runner
+from jobauto.host.pulling import Over, Pull
 from jobauto.host.ssh import SshHost
 from jobauto.remote.framing import Request
 
 T = TypeVar("T")
 
-__all__ = ["Host", "LocalHost", "Runner", "SshHost", "connect"]
+__all__ = ["Host", "LocalHost", "Over", "Pull", "Runner", "SshHost", "connect"]
 
 
 class Host(Protocol):
@@ -34,7 +35,7 @@ class Host(Protocol):
         """Make the connection while a person answers what is asked at the terminal."""
 
     def close(self) -> None:
-        """Give the connection up."""
+        """Give the connection up, and files on their way home."""
 
     def ask(self, request: Request[T]) -> T:
         """One round trip. NoConnection or CouldNotAsk: nothing is known, nothing is proven."""
@@ -45,8 +46,11 @@ class Host(Protocol):
     def push(self, run: Path, folder: str, only: Sequence[str] = ()) -> None:
         """Mirror the run (or some of its folders) into `folder` on the host."""
 
-    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> None:
-        """Bring markers and files that match `patterns` home, from some folders or (none) all."""
+    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> Pull:
+        """Bring markers and files that match `patterns` home, from some folders or (none) all.
+
+        That goes on beside everything else; `.finish()` waits for it. RemoteError, OSError.
+        """
 
     def fetch(self, file: str, target: Path) -> None:
         """Bring one file home; what an earlier try left in `target` is used."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from jobauto.host import transfer
 from jobauto.host.process import Runner
+from jobauto.host.pulling import Over, Pull, Rsync
 from jobauto.host.session import Session
 from jobauto.remote.framing import Request
 
@@ -36,6 +37,7 @@ class LocalHost:
         return None
 
     def close(self) -> None:
+        self.runner.end_beside()
         self._shell.close()
 
     def ask(self, request: Request[T]) -> T:
@@ -46,14 +48,15 @@ class LocalHost:
 
     def push(self, run: Path, folder: str, only: Sequence[str] = ()) -> None:
         if self.mirrored:
-            self._rsync(transfer.push_command(run, folder, (), only), only)
+            command = transfer.push_command(run, folder, (), only)
+            transfer.check(self.runner.run(command, transfer.folders_list(only), SYNC_TIMEOUT))
 
-    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> None:
-        if self.mirrored:
-            self._rsync(transfer.pull_command(folder, run, (), patterns, only), only)
+    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> Pull:
+        if not self.mirrored:
+            return Over()
+        command = transfer.pull_command(folder, run, (), patterns, only)
+        process = self.runner.beside(command, transfer.folders_list(only), SYNC_TIMEOUT)
+        return Rsync(process, transfer.check)
 
     def fetch(self, file: str, target: Path) -> None:
         shutil.copyfile(file, target)
-
-    def _rsync(self, command: list[str], only: Sequence[str]) -> None:
-        transfer.check(self.runner.run(command, transfer.folders_list(only), SYNC_TIMEOUT))

@@ -59,6 +59,10 @@ class Session:
             self.close(gently=False)
             raise
 
+    def is_open(self) -> bool:
+        """Whether there is a shell, as far as this machine knows."""
+        return self._process is not None and self._process.poll() is None
+
     def close(self, gently: bool = True) -> int:
         """End the shell, and what it runs unless `gently`; its exit status, 0 if there is none."""
         process, self._process = self._process, None

@@ -16,6 +16,7 @@ from typing import TypeVar
 from jobauto.errors import NeedsLogin, NoConnection
 from jobauto.host import transfer
 from jobauto.host.process import Runner
+from jobauto.host.pulling import Over, Pull, Rsync
 from jobauto.host.session import Session
 from jobauto.quoting import shown
 from jobauto.remote.framing import Answer, Request
@@ -48,6 +49,7 @@ class SshHost:
         self.runner = runner
         argv = ["ssh", "-S", str(socket), *_NO_OWN_LOGIN, "--", destination, "sh -s"]
         self._shell = Session(runner, argv)
+        self._alone = False  # rsync needs the only session that may be open
 
     def open(self) -> None:
         if self.connected():
@@ -80,6 +82,7 @@ class SshHost:
         self.socket.unlink(missing_ok=True)
 
     def close(self) -> None:
+        self.runner.end_beside()
         self._shell.close()
         if self.socket.exists():
             self._ssh(["-O", "exit"], 10.0)
@@ -101,9 +104,16 @@ class SshHost:
         target = f"{self.name}:{folder}"
         self._rsync(transfer.push_command(run, target, self._via(), only), only)
 
-    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> None:
+    def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> Pull:
         source = f"{self.name}:{folder}"
-        self._rsync(transfer.pull_command(source, run, self._via(), patterns, only), only)
+        command = transfer.pull_command(source, run, self._via(), patterns, only)
+        # beside a shell that is open only: where there may be one session, it is not the shell
+        # that will be refused
+        if self._alone or not self._shell.is_open():
+            self._rsync(command, only)
+            return Over()
+        process = self.runner.beside(command, transfer.folders_list(only), SYNC_TIMEOUT)
+        return Rsync(process, lambda answer: self._check(answer, command, only))
 
     def fetch(self, file: str, target: Path) -> None:
         command = transfer.fetch_command(f"{self.name}:{file}", target, self._via())
@@ -115,10 +125,17 @@ class SshHost:
         return ["-s", "-e", shell]
 
     def _rsync(self, command: list[str], only: Sequence[str]) -> None:
-        answer = self.runner.run(command, transfer.folders_list(only), SYNC_TIMEOUT)
-        if _ONE_AT_A_TIME in answer.err:
+        if self._alone:
             self._shell.close()
-            answer = self.runner.run(command, transfer.folders_list(only), SYNC_TIMEOUT)
+        answer = self.runner.run(command, transfer.folders_list(only), SYNC_TIMEOUT)
+        self._check(answer, command, only)
+
+    def _check(self, answer: Answer, command: list[str], only: Sequence[str]) -> None:
+        """RemoteError unless rsync did it all; it is run again if it could not begin."""
+        if _ONE_AT_A_TIME in answer.err and not self._alone:
+            self._alone = True
+            self._rsync(command, only)
+            return
         if answer.exit_code != 0 and not self.connected():
             raise NoConnection(f"the connection to {self.name} is gone", hint=_last(answer.err))
         transfer.check(answer)

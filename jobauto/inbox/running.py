@@ -141,6 +141,7 @@ class Inbox:
 
     def bring_home(self) -> None:
         """Let folders out whose jobs are over."""
+        self.monitor.fetching.due.clear()  # all of them come, when they are over
         found = self._over()
         for entry in self._pull(found):
             word = entry.words[-1]
@@ -197,7 +198,7 @@ class Inbox:
     def _pull_all(self, entries: Sequence[Entry]) -> None:
         run, folders = self.monitor.run, [entry.job.folder for entry in entries]
         if folders:
-            self.monitor.host.pull(run.rdir, run.folder, ALL, folders)
+            self.monitor.host.pull(run.rdir, run.folder, ALL, folders).finish()
 
     def _error(self, entry: Entry, word: Word) -> str:
         """The text of job_error.txt: the verdict, the submission, the end of the output."""
