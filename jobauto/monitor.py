@@ -9,8 +9,7 @@ share     with --task: what others have done, and what we did
 reuse     jobs that may start take over the results of earlier ones with the same key
 record    quelist, qsub.now
 submit    one remote command for as many as --maxqsub allows, and record again
-fetch     one rsync of markers and results of what ended, beside the next looks; of an inbox: all,
-          and out of the run
+fetch     one rsync of what ended, beside the next looks; of an inbox: all, and out of the run
 """
 
 from __future__ import annotations
@@ -235,8 +234,7 @@ class Monitor:
         left = left and not seen.names(entry.jobid, entry.attempt.token)
         what, detail = self.obeying.verdict(name, verdict.what, verdict.detail)
         if what == "early":
-            self.submitting.ahead.put_back(name, detail, date)
-            return
+            return self.submitting.ahead.put_back(name, detail, date)
         self.ledger.settle(name, what, date, detail, left)
         if verdict.what == "putback":
             wait = self.limits.hit(self.clock.elapsed())
