@@ -1,8 +1,7 @@
 """The monitor: one tick is a list of named steps.
 
 begin     once: send what was never sent, find out what is done already
-look      one remote command: the queue, the awaited files, what doubt needs; or, as soon as an
-          awaited file appears, the files alone
+look      one remote command: queue, awaited files, doubts; or the files, as soon as one appears
 notice    what a person put into an inbox, changed in the run folder, and ordered
 decide    judge every job in flight; what became ready goes to the end of quelist
 share     with --task: what others have done, and what we did
@@ -234,7 +233,8 @@ class Monitor:
         left = left and not seen.names(entry.jobid, entry.attempt.token)
         what, detail = self.obeying.verdict(name, verdict.what, verdict.detail)
         if what == "early":
-            return self.submitting.ahead.put_back(name, detail, date)
+            self.submitting.ahead.put_back(name, detail, date)
+            return
         self.ledger.settle(name, what, date, detail, left)
         if verdict.what == "putback":
             wait = self.limits.hit(self.clock.elapsed())
