@@ -16,7 +16,7 @@ from trees import job, make
 pytestmark = pytest.mark.parametrize(
     "place", ["slurm", "sge", "pbs", "torque", "lsf"], indirect=True
 )
-AHEAD = ("--native-deps", "--grace", "3")
+AHEAD = ("--native-deps", "--maxqsub", "40", "--grace", "3")
 
 
 def chain(folder: str, length: int, seconds: float = 0.2, first: str = "") -> dict[str, str]:
