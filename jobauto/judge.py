@@ -8,6 +8,7 @@
 | JOBID                       | gone twice, scheduler says: ended badly  | failed               |
 | JOBID                       | gone twice and for `Patience.marker`     | failed               |
 | JOBID, handed in ahead      | gone twice, and the guard turned it back | early                |
+| the same                    | the guard never ran, `Patience.marker`   | early                |
 | no JOBID                    | queue shows its token                    | accepted             |
 | no JOBID                    | claim holds an answer with a JOBID       | accepted             |
 | no JOBID                    | marker written after its claim           | finished             |
@@ -89,13 +90,16 @@ class Judge:
             return Verdict()
         ending = seen.endings.get(entry.jobid, Ending())
         # the guard says so with a file, which may be seen late, too
-        turned = bool(entry.attempt.after) and ending.exit_code == TURNED_BACK
+        ahead = bool(entry.attempt.after)
+        turned = ahead and (ending.exit_code == TURNED_BACK or ending.unbegun)
         late = self.dialect.elsewhere and (not ending.bad or turned) and not ending.turned_back
         patience = self.patience.marker if late else 0.0
         if entry.job.marker not in seen.missing or not self._proven(absence, patience):
             return Verdict(absence=absence)
         if ending.turned_back:
             return Verdict("early", "turned back by its guard")
+        if ahead and ending.unbegun:
+            return Verdict("early", "ended by the scheduler before it began")
         return Verdict("failed", reason(ending))
 
     def _doubtful(

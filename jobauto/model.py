@@ -164,13 +164,15 @@ class InQueue:
 class Ending:
     """How a job ended, as far as anyone can tell, with the tail of its output.
 
-    `turned_back`: it was handed in ahead, and did not begin, as it missed what it needs.
+    `turned_back`: it was handed in ahead, and did not begin, as it missed what it needs. `unbegun`:
+    there is no sign that it began, which may be late to be seen.
     """
 
     exit_code: int | None = None
     reason: str = ""
     tail: str = ""
     turned_back: bool = False
+    unbegun: bool = False
 
     @property
     def bad(self) -> bool:

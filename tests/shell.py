@@ -51,6 +51,7 @@ class Claim:
     err: str = ""
     code: int | None = None
     turned: bool = False  # by its guard
+    passed: bool = False
 
 
 @lru_cache(8192)
@@ -292,6 +293,8 @@ class Shell:
         claim = self.cluster.claims.get(self.claim)
         if claim and claim.turned and "turned-back" in self.functions["turned"]:
             self.out.append(f"@turned {words(line)[1]}")
+        elif claim and not claim.passed and "@unbegun" in self.functions["turned"]:
+            self.out.append(f"@unbegun {words(line)[1]}")
 
     def _report(self, line: str) -> Steps[None]:
         yield from self._tell(words(line)[1])

@@ -353,8 +353,21 @@ def test_a_job_that_was_handed_in_ahead_begins_only_if_all_is_there(
     (place.folder / "a/qsub.finished.0").touch()
     if there:
         (place.folder / "b/qsub.finished.0").touch()
+    suspect = Suspect(Attempt(Job("c", "0"), 1, "ja1.x-2", ("ja1.x-1",)), "3.fakeserver")
+    assert place.look(suspects=(suspect,)).endings["3.fakeserver"].unbegun
     assert run(place, 3).returncode == (0 if there else TURNED_BACK)
     assert (place.folder / "c/done").exists() is there
+    ending = place.look(suspects=(suspect,)).endings["3.fakeserver"]
+    assert (ending.unbegun, ending.turned_back) == (False, not there)
+
+
+def test_a_script_does_not_begin_where_its_guard_cannot_say_so(place: Place) -> None:
+    chained(place)
+    for name in "ab":
+        (place.folder / name / "qsub.finished.0").touch()
+    (place.folder / ".jobauto/claims/ja1.x-2/passed").mkdir()  # as on a full disk
+    assert run(place, 3).returncode == TURNED_BACK
+    assert not (place.folder / "c/done").exists()
 
 
 def test_a_job_cannot_wait_for_one_that_there_never_was(place: Place) -> None:

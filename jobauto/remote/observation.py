@@ -38,11 +38,13 @@ await() {
 }
 """
 
-# turned JOBID: a tag if the guard of $claim turned its job back
+# turned JOBID: a tag if the guard of $claim turned its job back, another one if it never ran
 _TURNED = r"""
 turned() {
   ls "$claim" >/dev/null 2>&1
-  [ ! -e "$claim/turned-back" ] || echo "@turned $1"
+  if [ -e "$claim/turned-back" ]; then echo "@turned $1"
+  elif [ ! -e "$claim/passed" ]; then echo "@unbegun $1"
+  fi
 }
 """
 
@@ -175,6 +177,9 @@ class Observe:
             elif section.tag == "turned":
                 end = endings.get(section.name, Ending())
                 endings[section.name] = replace(end, turned_back=True)
+            elif section.tag == "unbegun":
+                end = endings.get(section.name, Ending())
+                endings[section.name] = replace(end, unbegun=True)
             else:
                 note_claim(claims, section)
         if queue is None:

@@ -14,7 +14,8 @@ proves nothing: the job begins with a guard, which turns it back unless all that
 Then there are in its claim, too:
 
     needs guard qsub.<id>   the files that it needs, the guard, the script as it was handed in
-    turned-back             made by the guard: the script did not begin
+    passed turned-back      made by the guard: the script begins, or it did not; without either of
+                            them the guard never ran, as when the scheduler ended the job before
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ for pause in 0 1 4; do
     file=./$file
     [ -e "$file" ] || { ls "${file%/*}" >/dev/null 2>&1; [ -e "$file" ]; } || missing=$file
   done <"$claim/needs"
-  [ "$missing" ] || exit 0
+  [ "$missing" ] || { : >"$claim/passed"; exit; }
 done
 : >"$claim/turned-back"
 echo "jobauto: $missing is not there, so this job is put back" >&2
