@@ -2,9 +2,9 @@
 
 Trees of chained jobs run over ssh on the lab's schedulers. In each round a monitor is started and
 killed with -9 at a random moment; in half of them the ssh connection dies as well. With
-`--lies` the scheduler's programs fail, hang and lie meanwhile. When a tree is done the next one
-begins. A last monitor finishes; then the schedulers' own lists are counted. Writes its section of
-bench/RESULTS.md.
+`--lies` the scheduler's programs fail, hang and lie meanwhile, with `--native-deps` jobs wait for
+one another in the queue. When a tree is done the next one begins. A last monitor finishes; then
+the schedulers' own lists are counted. Writes its section of bench/RESULTS.md.
 """
 
 from __future__ import annotations
@@ -99,6 +99,12 @@ def main() -> None:
     options.add_argument("--folders", type=int, default=100, help="of three chained jobs each")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--lies", action="store_true", help="the scheduler's programs lie")
+    options.add_argument(
+        "--native-deps",
+        action="store_true",
+        help="the monitors look ahead: dependents are handed in while what they need still runs, "
+        "and so the monitor dies while jobs wait in the queue, too",
+    )
     options.add_argument("--schedulers", nargs="+", default=["slurm", "sge"])
     chosen = options.parse_args()
     if not lab_is_up():
@@ -129,8 +135,9 @@ def measure(scheduler: str, chosen: argparse.Namespace) -> Tally:
         while tally.rounds < chosen.rounds:
             ldir = where.tmp / f"L{number}"
             plant(ldir / "init", f"{tag}{number}x", chosen.folders, dice)
-            rounds(where, ldir, chosen.rounds, tally, dice)
-            finish(where, ldir, tally)
+            more = ["--native-deps"] if chosen.native_deps else []
+            rounds(where, ldir, chosen.rounds, tally, dice, more)
+            finish(where, ldir, tally, more)
             number += 1
         tally.logins += where.authentications()
         with contextlib.suppress(AssertionError):
@@ -159,11 +166,11 @@ def options_of(ldir: Path) -> tuple[Path, bool]:
     return (runs[-1], False) if runs else (ldir, True)
 
 
-def start(where: Place, ldir: Path) -> psutil.Popen:
+def start(where: Place, ldir: Path, more: list[str]) -> psutil.Popen:
     folder, new = options_of(ldir)
     with open(where.tmp / "monitor.out", "ab") as out:
         words = where.options(folder) if new else ["--ldir", str(folder), "--interval", "0.5"]
-        words += ["--maxqsub", "12", "--retries", "20"]
+        words += ["--maxqsub", "12", "--retries", "20", *more]
         return psutil.Popen(
             [sys.executable, str(ROOT / "jobmon.py"), *words],
             env=where.environment,
@@ -174,12 +181,14 @@ def start(where: Place, ldir: Path) -> psutil.Popen:
         )
 
 
-def rounds(where: Place, ldir: Path, most: int, tally: Tally, dice: random.Random) -> None:
+def rounds(
+    where: Place, ldir: Path, most: int, tally: Tally, dice: random.Random, more: list[str]
+) -> None:
     """Start and kill until the tree is done or there were enough rounds."""
     while tally.rounds < most:
         cut = dice.random() < CUTS
         moment, cut_at = dice.uniform(0.1, 3), dice.uniform(0.1, 3)
-        process = start(where, ldir)
+        process = start(where, ldir, more)
         killed: list[int] = []
         cutter = threading.Timer(min(cut_at, moment), cut_connection, (ldir, killed))
         if cut:
@@ -225,9 +234,9 @@ def between(ldir: Path) -> bool:
     )
 
 
-def finish(where: Place, ldir: Path, tally: Tally) -> None:
+def finish(where: Place, ldir: Path, tally: Tally, more: list[str]) -> None:
     """A last monitor ends the run; what happened to each job is added up."""
-    code = start(where, ldir).wait(1800)
+    code = start(where, ldir, more).wait(1800)
     if code not in (0, 1):
         raise RuntimeError(f"the last monitor ended with {code}")
     cut_connection(ldir, [])  # a login that was under way when its monitor was killed
@@ -246,21 +255,24 @@ def finish(where: Place, ldir: Path, tally: Tally) -> None:
 def write(tallies: list[Tally], chosen: argparse.Namespace) -> None:
     """The section of bench/RESULTS.md."""
     lies = ", with programs that lie" if chosen.lies else ""
-    command = "make rounds" + (" ROUNDS='--rounds 50 --lies'" if chosen.lies else "")
+    ahead = ", with look-ahead" if chosen.native_deps else ""
+    option = " --native-deps" if chosen.native_deps else ""
+    asked = ("--rounds 50 --lies" if chosen.lies else "--rounds 20" if option else "") + option
+    command = "make rounds" + (f" ROUNDS='{asked}'" if asked else "")
     early = sum(t.too_early for t in tallies)
     states = "; ".join(
         f"{t.scheduler}: " + ", ".join(f"{n} {s}" for s, n in t.states.items() if n)
         for t in tallies
     )
     results.put(
-        f"The monitor killed with -9 at random moments{lies}",
+        f"The monitor killed with -9 at random moments{lies}{ahead}",
         f"""{results.origin(command)} Seed {chosen.seed}.
 
 Trees of {chosen.folders} folders × 3 chained jobs of 0.5 to 2 s over ssh, `--maxqsub 12 --interval
-0.5`. Each round starts a monitor and kills it 0.1 to 3 s later; in about half of them the ssh
-connection is killed too, at the same or another moment (counted where there was one). Lost: jobs
-that never came to an end, or ended without having run. States at the end: {states}. Started before
-what they need: {early}.
+0.5{option}`. Each round starts a monitor and kills it 0.1 to 3 s later; in about half of them the
+ssh connection is killed too, at the same or another moment (counted where there was one). Lost:
+jobs that never came to an end, or ended without having run. States at the end: {states}. Started
+before what they need: {early}.
 
 {results.table([HEAD, *(t.row() for t in tallies)])}
 """,

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from jobauto import quoting
 from jobauto.graph import Graph
 from jobauto.host import Host
-from jobauto.judge import Verdict
-from jobauto.ledger import AHEAD, Entry, Ledger
+from jobauto.ledger import AHEAD, Ledger, files
 from jobauto.ledger.quelist import Word
 from jobauto.model import Attempt, Seen
 from jobauto.remote.killing import Kill
@@ -30,7 +29,7 @@ log = logging.getLogger("jobauto")
 MOST = 50  # jobs for which one may wait in the queue: all stand on a command line
 NEVER = ".jobauto/never"  # a file that is never there
 # shells that understand the line that guards a script
-_SHELL = re.compile(rb"#![ \t]*(?:\S*/env[ \t]+)?(?:\S*/)?(?:ba|da|a|k|mk|z|c|tc)?sh\b")
+_SHELL = re.compile(r"#![ \t]*(?:\S*/env[ \t]+)?(?:\S*/)?(?:ba|da|a|k|mk|z|c|tc)?sh\b")
 
 
 @dataclass(slots=True)
@@ -45,7 +44,7 @@ class LookAhead:
     dialect: Dialect
     free: Callable[[str], bool]  # whether nothing else decides when a job may run
     on: bool = False
-    _no: set[str] = field(default_factory=set)  # jobs whose scripts are for no shell
+    _no: set[str] = field(default_factory=set)  # jobs whose scripts do not suit
     _ended: set[str] = field(default_factory=set)  # JOBIDs that the scheduler was told to end
 
     def chosen(self, ready: Iterable[str], room: int) -> dict[str, list[str]]:
@@ -75,18 +74,18 @@ class LookAhead:
         entry = self.ledger.entries.get(name)
         if name in self._no or self.ledger.numbers.tried(name) or (entry and entry.words):
             return False
-        if not self._for_a_shell(name):
+        if not self._suits(name):
             self._no.add(name)
         return name not in self._no and self.free(name)
 
-    def _for_a_shell(self, name: str) -> bool:
-        if self.dialect.guards:
-            return True
+    def _suits(self, name: str) -> bool:
+        """Whether a script can be given a guard, and has no dependencies of its own."""
         try:
-            with open(self.run.folder / name, "rb") as script:
-                return bool(_SHELL.match(script.readline(200)))
+            script = files.read(self.run.folder / name)
         except OSError:
             return False
+        guarded = self.dialect.guards or _SHELL.match(script)
+        return bool(guarded) and not self.dialect.waits.search(script)
 
     def told(self, attempts: Iterable[Attempt]) -> dict[str, Ahead]:
         """Token to what the scheduler is told to wait for, of those attempts that are ahead."""
@@ -105,15 +104,6 @@ class LookAhead:
             [token for token in open_ if not jobids[token]],
             files,
         )
-
-    def verdict(self, entry: Entry, verdict: Verdict) -> Verdict:
-        """A verdict on a job; one that left the queue while it missed what it needs did not fail,
-        if it was never seen to run."""
-        assert entry.attempt
-        begun = entry.ran or self.graph.satisfied(entry.job.name)
-        if verdict.what == "failed" and entry.attempt.after and not begun:
-            return Verdict("early", verdict.detail)
-        return verdict
 
     def put_back(self, name: str, why: str, date: str) -> None:
         """A job that was handed in ahead did not begin, and waits here as others do."""

@@ -7,7 +7,7 @@
 | JOBID                       | gone, less than twice                    | none, one absence    |
 | JOBID                       | gone twice, scheduler says: ended badly  | failed               |
 | JOBID                       | gone twice and for `Patience.marker`     | failed               |
-| JOBID, handed in ahead      | gone twice, and the guard turned it back | early                |
+| JOBID, handed in ahead      | gone twice, and can never begin          | early                |
 | no JOBID                    | queue shows its token                    | accepted             |
 | no JOBID                    | claim holds an answer with a JOBID       | accepted             |
 | no JOBID                    | marker written after its claim           | finished             |
@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 from jobauto import quoting
 from jobauto.ledger import Entry
-from jobauto.model import TURNED_BACK, Attempt, Claim, Ending, Seen
+from jobauto.model import Attempt, Claim, Ending, Seen
 from jobauto.schedulers import Dialect
 
 TIMED_OUT = 124  # what timeout(1) exits with
@@ -88,14 +88,12 @@ class Judge:
         if seen.names(entry.jobid, entry.attempt.token):
             return Verdict()
         ending = seen.endings.get(entry.jobid, Ending())
-        # the guard says so with a file, which may be seen late, too
-        turned = bool(entry.attempt.after) and ending.exit_code == TURNED_BACK
-        late = self.dialect.elsewhere and (not ending.bad or turned) and not ending.turned_back
-        patience = self.patience.marker if late else 0.0
+        if entry.attempt.after and not ending.began:
+            never = ending.began is False and self._proven(absence, 0.0)
+            return Verdict("early", "did-not-begin") if never else Verdict(absence=absence)
+        patience = self.patience.marker if self.dialect.elsewhere and not ending.bad else 0.0
         if entry.job.marker not in seen.missing or not self._proven(absence, patience):
             return Verdict(absence=absence)
-        if ending.turned_back:
-            return Verdict("early", "turned back by its guard")
         return Verdict("failed", reason(ending))
 
     def _doubtful(

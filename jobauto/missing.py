@@ -25,10 +25,15 @@ class Missing:
     def suspects(self, flying: Iterable[Entry]) -> list[Suspect]:
         """Whose end to ask for now: what is not known yet, the least often asked first."""
         gone = [e for e in flying if e.jobid and self.absences.get(e.job.name)]
-        gone = [e for e in gone if not self.endings.get(e.jobid, Ending()).known]
+        gone = [e for e in gone if not self._known(e)]
         gone.sort(key=lambda e: self._asked[e.jobid])
         self._asked.update(e.jobid for e in gone[:AUTOPSIES])
         return [Suspect(e.attempt, e.jobid) for e in gone[:AUTOPSIES] if e.attempt]
+
+    def _known(self, entry: Entry) -> bool:
+        ending = self.endings.get(entry.jobid, Ending())
+        ahead = entry.attempt is not None and bool(entry.attempt.after)
+        return ending.known and not (ahead and ending.began is None)
 
     def learn(self, seen: Seen) -> Seen:
         """The look together with what earlier ones told of endings."""

@@ -9,8 +9,6 @@ from enum import Enum
 from functools import lru_cache
 
 STAMP = "%Y%m%d_%H%M%S"
-#: status with which the guard of a job that was handed in ahead ends it: EX_TEMPFAIL of sysexits.h
-TURNED_BACK = 75
 
 
 def stamp(now: float) -> str:
@@ -164,13 +162,13 @@ class InQueue:
 class Ending:
     """How a job ended, as far as anyone can tell, with the tail of its output.
 
-    `turned_back`: it was handed in ahead, and did not begin, as it missed what it needs.
+    `began`: of one that was handed in ahead, whether its guard let it begin; False: it never will.
     """
 
     exit_code: int | None = None
     reason: str = ""
     tail: str = ""
-    turned_back: bool = False
+    began: bool | None = None
 
     @property
     def bad(self) -> bool:

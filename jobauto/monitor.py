@@ -194,9 +194,8 @@ class Monitor:
         for entry in flying:
             name = entry.job.name
             verdict = judge.verdict(entry, seen, missing.absences.get(name))
-            verdict = self.submitting.ahead.verdict(entry, verdict)
             missing.set(entry, verdict.absence)
-            self.strange.tell(entry, seen)
+            self.strange.tell(entry, seen, not self.graph.satisfied(name))
             if verdict.what == "accepted":
                 now_accepted.append((name, verdict.detail))
             elif verdict.what:

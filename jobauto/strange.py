@@ -11,11 +11,10 @@ from jobauto.quoting import shown
 log = logging.getLogger("jobauto")
 
 
-def strange(entry: Entry, line: InQueue) -> bool:
-    """Whether a job waits for a person, most likely. What was handed in ahead may be called held
-    while it waits for other jobs."""
-    ahead = entry.attempt is not None and bool(entry.attempt.after)
-    return line.strange and not (ahead and line.state is Queued.HELD)
+def strange(line: InQueue, waits: bool) -> bool:
+    """Whether a job waits for a person, most likely. One that `waits` for other jobs in the queue
+    may be called held there."""
+    return line.strange and not (waits and line.state is Queued.HELD)
 
 
 class Strange:
@@ -24,10 +23,10 @@ class Strange:
     def __init__(self) -> None:
         self._told: dict[str, str] = {}  # job -> what was said
 
-    def tell(self, entry: Entry, seen: Seen) -> None:
-        """Compare a job in flight with what was said of it."""
+    def tell(self, entry: Entry, seen: Seen, waits: bool = False) -> None:
+        """Compare a job in flight, which may wait for others there, with what was said of it."""
         name, line = entry.job.name, seen.queue.get(entry.jobid)
-        now = str(line) if line and strange(entry, line) else ""
+        now = str(line) if line and strange(line, waits) else ""
         if now != self._told.get(name, ""):
             self._told[name] = now
             log.warning("%s: %s", shown(name), now or "the queue moves it again")

@@ -21,7 +21,7 @@ from jobauto.judge import reason
 from jobauto.model import Attempt, Claim, InQueue, Job, Seen
 from jobauto.remote.framing import Answer, Request
 from jobauto.remote.observation import Observe, Suspect
-from jobauto.remote.submission import Submit
+from jobauto.remote.submission import Ahead, Submit
 from jobauto.schedulers import Dialect
 
 # what each program does: only this process knows more
@@ -106,21 +106,26 @@ class Place:
     def ask(self, request: Request[Any]) -> Any:
         return request.read(self.sh(request.script()))
 
-    def attempt(self, text: str, name: str = "a/qsub.0", *options: str) -> Claim:
-        """Submit a script once more."""
+    def attempt(
+        self, text: str, name: str = "a/qsub.0", *options: str, ahead: Ahead | None = None
+    ) -> Claim:
+        """Submit a script once more; `ahead`: to wait for others in the queue."""
         job = Job.from_name(name)
         path = self.folder / job.name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         token = f"ja1.x-{len(list(self.folder.glob('.jobauto/claims/*')))}"
         attempts, options_of = [Attempt(job, 1, token)], {token: options}
-        found = self.ask(Submit(self.dialect, str(self.folder), attempts, options_of))
+        waits = {token: ahead} if ahead else {}
+        found = self.ask(Submit(self.dialect, str(self.folder), attempts, options_of, waits))
         claim: Claim = found[token]
         return claim
 
-    def submit(self, text: str, name: str = "a/qsub.0", *options: str) -> Taken:
+    def submit(
+        self, text: str, name: str = "a/qsub.0", *options: str, ahead: Ahead | None = None
+    ) -> Taken:
         """Submit a script, which is taken."""
-        claim = self.attempt(text, name, *options)
+        claim = self.attempt(text, name, *options, ahead=ahead)
         assert (claim.exit_code, claim.err) == (0, ""), claim
         return self.cluster.jobs[max(self.cluster.jobs)]
 

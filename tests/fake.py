@@ -199,15 +199,30 @@ class FakeCluster:
         if job.starts != number or job.ended is not None:
             return
         if all(map(self.exists, job.held[1])):
-            self._begin(job)
+            if self.decide(job.token, begins=True):
+                self._begin(job)
+            else:
+                self._turn_back(job)
         elif looks + 1 < len(GUARD):
             pause = GUARD[looks + 1] - GUARD[looks]
             self.at(self.now + pause, lambda: self._guard(job, number, looks + 1))
         else:
-            self.claims[job.token].turned = True
-            job.ended = self.now
-            self.note("turned back", job.name)
-            self._start_waiting()
+            self.decide(job.token, begins=False)
+            self._turn_back(job)
+
+    def decide(self, token: str, begins: bool) -> bool:
+        """Whoever comes first decides whether a job that was handed in ahead may begin."""
+        claim = self.claims.get(token)
+        if claim is None:
+            return begins
+        if claim.fate is None:
+            claim.fate = begins
+        return claim.fate
+
+    def _turn_back(self, job: Submitted) -> None:
+        job.ended = self.now
+        self.note("turned back", job.name)
+        self._start_waiting()
 
     def _begin(self, job: Submitted) -> None:
         self.note("run", job.name)

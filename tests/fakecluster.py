@@ -59,6 +59,8 @@ class FakeCluster:
         held: bool = False,
         variables: Mapping[str, str] | None = None,
         facts: Mapping[str, str] | None = None,
+        after: Sequence[int] = (),
+        orphans: str = "pend",
     ) -> Job:
         state = Queued.HELD if held else Queued.PENDING
         queue = self._known(queue or self.queues[0])
@@ -68,6 +70,7 @@ class FakeCluster:
             if limit and len(self.books.queue()) >= int(limit):
                 raise Refused("limit")
             job = Job(0, name, self.user, queue, folder, self.now, dict(facts or {}), state)
+            job.after, job.orphans = list(after), orphans
             return self.books.add(job, work)
 
     def queue(self) -> list[Job]:
@@ -212,11 +215,33 @@ class Dispatcher:
             self._watch(job)
         if self.switches("down") is not None:
             return False
-        waiting = [job for job in jobs if job.state is Queued.PENDING]
+        self._heed(jobs)
+        waiting = [j for j in jobs if j.state is Queued.PENDING and not j.after and j.ended is None]
         chosen = waiting[: max(0, self.slots - len(begun))]
         for job in chosen[:AT_ONCE]:
             self._start(job)
         return len(chosen) > AT_ONCE
+
+    def _heed(self, jobs: list[Job]) -> None:
+        """See how those ended for which jobs of the queue wait. A job comes after those that it
+        waits for, so that one look goes down a whole chain."""
+        queue = {job.number for job in jobs}
+        for job in jobs:
+            over = [] if job.orphan else [n for n in job.after if n not in queue]
+            if not over:
+                continue
+            if all(map(self._well, over)):
+                job.after = [n for n in job.after if n in queue]
+            else:
+                job.orphan = True
+            if job.orphan and job.orphans == "cancel":
+                job.ended, job.why = self.clock(), "cancelled"
+                queue.discard(job.number)
+            self.books.put(job)
+
+    def _well(self, number: int) -> bool:
+        job = self.books.find(number)
+        return job is not None and job.exit_code == 0 and not job.why
 
     def _note(self, number: int, code: int) -> None:
         job = self.books.find(number)

@@ -263,9 +263,16 @@ MUTANTS = [
     Mutant(
         "turned back is not failed",
         "judge.py",
-        "        if ending.turned_back:\n",
+        "        if entry.attempt.after and not ending.began:\n",
         "        if False:\n",
         "test_ahead.py::test_what_needs_a_failed_job_leaves_the_queue_and_is_blocked",
+    ),
+    Mutant(
+        "one decision whether a job begins",
+        "remote/observation.py",
+        '  mkdir "$claim/fate" 2>/dev/null && mkdir "$claim/fate/turned-back"\n',
+        '  mkdir -p "$claim/fate/turned-back"\n',
+        "test_ahead.py::test_a_look_takes_the_right_to_begin_from_a_job_that_has_left_the_queue",
     ),
     # kill
     Mutant(

@@ -50,7 +50,7 @@ class Claim:
     out: str = ""
     err: str = ""
     code: int | None = None
-    turned: bool = False  # by its guard
+    fate: bool | None = None  # whether the job begins
 
 
 @lru_cache(8192)
@@ -288,10 +288,10 @@ class Shell:
         first = claim.out.partition("\n")[0] if claim and claim.code == 0 else ""
         return self.cluster.speech.dialect.jobid(first) or ""
 
-    def _turned(self, line: str) -> None:
-        claim = self.cluster.claims.get(self.claim)
-        if claim and claim.turned and "turned-back" in self.functions["turned"]:
-            self.out.append(f"@turned {words(line)[1]}")
+    def _fate(self, line: str) -> None:
+        assert self.functions["fate"].index("mkdir") < self.functions["fate"].index("echo")
+        began = self.cluster.decide(self.claim, begins=False)
+        self.out.append(f"@{'began' if began else 'unbegun'} {words(line)[1]}")
 
     def _report(self, line: str) -> Steps[None]:
         yield from self._tell(words(line)[1])

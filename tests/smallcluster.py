@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from accents.base import Job, Refused, Unreachable
@@ -37,12 +37,15 @@ class SmallCluster:
         held: bool = False,
         variables: Mapping[str, str] | None = None,
         facts: Mapping[str, str] | None = None,
+        after: Sequence[int] = (),
+        orphans: str = "pend",
     ) -> Job:
         if len(self.queue()) >= self.limit:
             raise Refused("limit")
         queue = self._known(queue or next(iter(self.queues), "main"))
         number, state = self.first + len(self.jobs), Queued.HELD if held else Queued.PENDING
         job = Job(number, name, self.user, queue, folder, self.now, dict(facts or {}), state)
+        job.after, job.orphans = list(after), orphans
         self.jobs[number], self.commands[number] = job, (command, out, err)
         return job
 

@@ -11,7 +11,7 @@ import socketserver
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,12 @@ from accents.lsf import LSF as Accent
 from smallcluster import SmallCluster
 
 from jobauto.errors import CouldNotAsk
-from jobauto.judge import accepted, reason
+from jobauto.judge import accepted, reason, refused
 from jobauto.model import Attempt, Claim, InQueue, Job, Queued
 from jobauto.remote.framing import Answer
 from jobauto.remote.killing import Kill
 from jobauto.remote.observation import Observe, Suspect
-from jobauto.remote.submission import Submit
+from jobauto.remote.submission import TURNED_BACK, Ahead, Submit
 from jobauto.resources import parse
 from jobauto.schedulers import DIALECTS
 
@@ -114,9 +114,14 @@ class Site:
         (self.folder / name).write_text("\n".join([first, *lines]) + "\n")
         return Attempt(job, 1, f"ja1.x+y_z-{len(list(self.folder.rglob('qsub.*')))}")
 
-    def submit(self, *attempts: Attempt, options: Sequence[str] = ()) -> list[Claim]:
+    def submit(
+        self,
+        *attempts: Attempt,
+        options: Sequence[str] = (),
+        ahead: Mapping[str, Ahead] | None = None,
+    ) -> list[Claim]:
         asked = {attempt.token: options for attempt in attempts}
-        request = Submit(LSF, str(self.folder), attempts, asked)
+        request = Submit(LSF, str(self.folder), attempts, asked, ahead or {})
         claims = request.read(self.shell(request.script()))
         return [claims[attempt.token] for attempt in attempts]
 
@@ -266,6 +271,65 @@ def test_with_lsf_down_a_submission_is_lost(site: Site) -> None:
     [claim] = site.submit(site.script("a/qsub.0"))
     assert claim.exit_code == 255
     assert LSF.lost.search(claim.said)
+
+
+def chained(site: Site) -> list[Attempt]:
+    """Three jobs: the second waits for the first, the third for both; the first is taken before."""
+    first, second, third = (site.script(f"{name}/qsub.0", "touch done") for name in "abc")
+    [claim] = site.submit(first)
+    jobid = accepted(claim, LSF)
+    assert jobid
+    markers = ["a/qsub.finished.0", "b/qsub.finished.0"]
+    ahead = {
+        second.token: Ahead([jobid], [], markers[:1]),
+        third.token: Ahead([jobid], [second.token], markers),
+    }
+    assert all(accepted(claim, LSF) for claim in site.submit(second, third, ahead=ahead))
+    return [first, second, third]
+
+
+def test_a_job_waits_in_the_queue_for_others(site: Site) -> None:
+    attempts = chained(site)
+    first, second, third = site.cluster.jobs
+    assert [job.after for job in site.cluster.queue()] == [[], [first], [first, second]]
+    told = site.look()
+    assert [line.token for line in told.values()] == [attempt.token for attempt in attempts]
+    assert (told[str(third)].code, told[str(third)].strange) == ("PEND", False)
+    assert told[str(third)].reason == "Job dependency condition not satisfied"
+    site.cluster.set(str(second), orphan=True)
+    assert site.look()[str(second)].reason == "Dependency condition invalid or never satisfied"
+    assert not site.look()[str(second)].strange
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_job_that_was_handed_in_ahead_begins_only_if_all_is_there(
+    site: Site, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    chained(site)
+    (site.path / "bin/sleep").write_text("#!/bin/sh\n")
+    (site.path / "bin/sleep").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{site.path}/bin:{os.environ['PATH']}")
+    (site.folder / "a/qsub.finished.0").touch()
+    if there:
+        (site.folder / "b/qsub.finished.0").touch()
+    *_, third = site.cluster.jobs
+    site.cluster.run(str(third))
+    assert site.cluster.jobs[third].exit_code == (0 if there else TURNED_BACK)
+    assert (site.folder / "c/done").exists() is there
+
+
+def test_a_job_cannot_wait_for_one_that_lsf_does_not_know(site: Site) -> None:
+    attempt = site.script("a/qsub.0")
+    [claim] = site.submit(attempt, ahead={attempt.token: Ahead(["99"], [], ["marker"])})
+    assert refused(claim, LSF)
+    assert claim.said == "99: No matching job found. Job not submitted.\n"
+    assert not LSF.limit.search(claim.said)
+
+
+@pytest.mark.parametrize("condition", ["done(x)", "done(1) &&", "1 done"])
+def test_a_condition_that_is_none_is_refused(site: Site, condition: str) -> None:
+    [claim] = site.submit(site.script("a/qsub.0"), options=["-w", condition])
+    assert claim.said == f"{condition}: Dependency condition syntax error. Job not submitted.\n"
 
 
 # --- query ----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from accent_place import Place
 from accents.base import Accent, Said
+from accents.base import Job as Taken
 from accents.pbs import OpenPBS
 from accents.torque import Torque
 from smallcluster import SmallCluster
@@ -22,7 +23,9 @@ from jobauto.errors import CouldNotAsk
 from jobauto.judge import refused
 from jobauto.model import Attempt, InQueue, Job, Queued
 from jobauto.remote.observation import Suspect
+from jobauto.remote.submission import TURNED_BACK, Ahead
 from jobauto.schedulers import DIALECTS
+from jobauto.strange import strange
 
 PBS = DIALECTS["pbs"]
 
@@ -257,6 +260,11 @@ def test_a_queue_that_there_is_not_means_never(place: Place) -> None:
     assert not PBS.limit.search(claim.said)
 
 
+def orphan(cluster: SmallCluster) -> bool:
+    """What it waited for has failed, and the cluster has ended it."""
+    return cluster.end(1, after=[9], orphan=True, why="cancelled")
+
+
 def finish(**how: Any) -> Callable[[SmallCluster], object]:
     return lambda cluster: (cluster.start(1), cluster.end(1, **how))
 
@@ -271,9 +279,20 @@ def finish(**how: Any) -> Callable[[SmallCluster], object]:
         (finish(signal=9, why="memory"), "memory", "memory"),
         (finish(signal=15, why="cancelled"), "cancelled", "signal-15"),
         (lambda cluster: cluster.kill(1), "cancelled", "signal-15"),
+        (lambda cluster: orphan(cluster), "no-marker", "signal-15"),
         (lambda cluster: cluster.jobs.clear(), "no-marker", "no-marker"),
     ],
-    ids=["exit 3", "success", "signal", "walltime", "memory", "killed", "never ran", "forgotten"],
+    ids=[
+        "exit 3",
+        "success",
+        "signal",
+        "walltime",
+        "memory",
+        "killed",
+        "never ran",
+        "orphan",
+        "forgotten",
+    ],
 )
 def test_how_a_job_ended_is_told(
     place: Place, end: Callable[[SmallCluster], object], pbs: str, torque: str
@@ -293,6 +312,94 @@ def test_the_output_is_found_where_it_is_by_itself_and_where_it_was_asked_for(pl
     tail = place.look(suspects=(suspect,)).endings["1.fakeserver"].tail
     found = {line.removeprefix("words in ") for line in tail.splitlines() if "words" in line}
     assert found == {"qsub.0.o1", "qsub.0.e1", "my.out", "my.err"}
+
+
+def chained(place: Place) -> list[Taken]:
+    """Three jobs: the second waits for the first, the third for both; one of them by its token."""
+    first = place.submit(SCRIPT, "a/qsub.0")
+    marker = "a/qsub.finished.0"
+    second = place.submit(SCRIPT, "b/qsub.0", ahead=Ahead(["1.fakeserver"], [], [marker]))
+    both = Ahead(["1.fakeserver"], ["ja1.x-1"], [marker, "b/qsub.finished.0"])
+    return [first, second, place.submit(SCRIPT, "c/qsub.0", ahead=both)]
+
+
+THIRD = Suspect(Attempt(Job("c", "0"), 1, "ja1.x-2", ("ja1.x-1",)), "3.fakeserver")
+
+
+def test_a_job_waits_in_the_queue_for_others(place: Place) -> None:
+    assert [job.after for job in chained(place)] == [[], [1], [1, 2]]
+    told = place.told()
+    assert [line.code for line in told.values()] == ["Q", "H", "H"]
+    assert told["2.fakeserver"].token == "ja1.x-1"
+    assert not strange(told["2.fakeserver"], waits=True)
+    place.cluster.change(2, after=[])
+    assert place.told()["2.fakeserver"].code == "Q"
+
+
+def test_its_dependencies_are_told_as_pbs_tells_them(place: Place) -> None:
+    chained(place)
+    shown = place.accent.call(["qstat", "-f", "3"], "", {}, "/", place.cluster).out
+    jobids = ":1.fakeserver@fakeserver:2.fakeserver@fakeserver"
+    assert f"    depend = afterok{jobids}\n" in shown
+    assert "    Hold_Types = s\n" in shown
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_job_that_was_handed_in_ahead_begins_only_if_all_is_there(
+    place: Place, there: bool
+) -> None:
+    place.replace("sleep", "exit 0")
+    chained(place)
+    (place.folder / "a/qsub.finished.0").touch()
+    if there:
+        (place.folder / "b/qsub.finished.0").touch()
+    assert run(place, 3).returncode == (0 if there else TURNED_BACK)
+    assert (place.folder / "c/done").exists() is there
+    assert place.look(suspects=(THIRD,)).endings["3.fakeserver"].began is there
+    # it may be queued again
+    (place.folder / "b/qsub.finished.0").touch()
+    assert run(place, 3).returncode == (0 if there else TURNED_BACK)
+
+
+def test_a_job_that_has_left_the_queue_never_begins(place: Place) -> None:
+    chained(place)
+    for name in "ab":
+        (place.folder / name / "qsub.finished.0").touch()
+    assert place.look(suspects=(THIRD,)).endings["3.fakeserver"].began is False
+    assert run(place, 3).returncode == TURNED_BACK
+    assert not (place.folder / "c/done").exists()
+
+
+def test_a_script_does_not_begin_where_its_guard_cannot_say_so(place: Place) -> None:
+    chained(place)
+    for name in "ab":
+        (place.folder / name / "qsub.finished.0").touch()
+    (place.folder / ".jobauto/claims/ja1.x-2/fate").touch()  # as on a full disk
+    assert run(place, 3).returncode == TURNED_BACK
+    assert not (place.folder / "c/done").exists()
+
+
+def test_a_job_cannot_wait_for_one_that_there_never_was(place: Place) -> None:
+    """OpenPBS takes it, and the server ends it then; Torque refuses it."""
+    ahead = Ahead(["99.fakeserver"], [], ["a/qsub.finished.0"])
+    claim = place.attempt(SCRIPT, "b/qsub.0", ahead=ahead)
+    if place.accent.name == "openpbs":
+        assert (claim.exit_code, place.cluster.jobs[1].after) == (0, [99])
+        return
+    assert refused(claim, PBS)
+    assert not PBS.limit.search(claim.said)
+    assert claim.said == (
+        "qsub: submit error (Invalid Job Dependency MSG=cannot queue job 1.fakeserver)\n"
+    )
+
+
+def test_other_attributes_of_a_script_stay_beside_a_dependency(place: Place) -> None:
+    text = SCRIPT.replace("-N relax", "-W umask=022,depend=afterok:1 -W group_list=chem")
+    place.submit(SCRIPT)
+    assert place.submit(text, "b/qsub.0").after == [1]
+    for wrong in ("depend=afterok:", "depend=afterok", "depend", "depend=afterok:1:x"):
+        claim = place.attempt(SCRIPT, "c/qsub.0", "-W", wrong)
+        assert (claim.exit_code, claim.said.split("\n")[0]) == (2, "qsub: illegal -W value")
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake import FakeJob
+from fake import FREE, FakeCluster, FakeJob, Held
 from test_monitor import CHAIN, World, folders, world  # noqa: F401
 from test_observation import Remote, every_shell, remote  # noqa: F401
 
@@ -21,8 +23,9 @@ from jobauto.errors import DONE, SOME_FAILED, UserError
 from jobauto.host import Runner
 from jobauto.judge import Absence, Judge, Patience, Verdict
 from jobauto.ledger import Entry
-from jobauto.model import TURNED_BACK, Attempt, Claim, Ending, Job, Seen, State
-from jobauto.remote.submission import Ahead, Submit
+from jobauto.model import Attempt, Claim, Ending, Job, Seen, State
+from jobauto.remote.observation import Suspect
+from jobauto.remote.submission import TURNED_BACK, Ahead, Submit
 from jobauto.schedulers import DIALECTS
 from jobauto.settings import Settings
 from jobauto.start import check_look_ahead
@@ -107,6 +110,7 @@ NOT_AHEAD = {
     "a script that does not say by what it is run": {"a/qsub.1": "touch x\n"},
     "a file that no job makes": {"a/qsub.dependency.1": "qsub.finished.0\nmade\n"},
     "a file that must be away": {"a/qsub.dependency.1": "qsub.finished.0\nnot busy\n"},
+    "its own dependencies": {"a/qsub.1": "#!/bin/sh\n#SBATCH -n 1 -d singleton\n"},
     "tokens": {"a/qsub.resources.1": "tokens = licence\n"},
     "a key for reuse": {f"a/qsub.inputs.{n}": "" for n in range(3)},
 }
@@ -230,6 +234,33 @@ def test_a_monitor_that_comes_later_without_the_option_keeps_the_guards(
     assert [name for _, name in what(w, "run")] == ["a/qsub.0", "a/qsub.1", "a/qsub.2"]
 
 
+def forgetful(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As OpenPBS without job history: those for which a job is to wait end just before it comes,
+    and are not known any more. The job is taken, and aborted at once (post_doq)."""
+    take = cluster.take
+
+    def late(name: str, token: str, held: Held = FREE) -> str:
+        for jobid in held[0]:
+            cluster.clock.sleep(5)
+            cluster.advance()
+            assert cluster.jobs[jobid].ended is not None
+            cluster.jobs[jobid].marked = False  # as if it had never been: that it went well, too
+        return take(name, token, held)
+
+    monkeypatch.setattr(cluster, "take", late)
+
+
+def test_a_job_that_never_began_has_not_failed(
+    chain: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = chain()
+    forgetful(w.cluster, monkeypatch)
+    assert w.finish() == DONE, w.quelist()
+    assert ("cancelled", "a/qsub.1") in what(w, "cancelled")
+    assert [name for _, name in what(w, "run")] == list(w.last_words())
+    assert set(w.last_words().values()) == {"finished"}
+
+
 def test_jobs_that_wait_in_the_queue_are_not_called_strange(chain: Callable[..., World]) -> None:
     w = chain()
     use(w, "sge")
@@ -242,6 +273,11 @@ def test_jobs_that_wait_in_the_queue_are_not_called_strange(chain: Callable[...,
     monitor.tick()
     assert [q.code for q in status(w.folder).queue.values()] == ["r", "hqw", "hqw"]
     assert status(w.folder).strange() == {}
+    # when nothing is missing any more, a person holds it
+    w.cluster.files.add("a/qsub.finished.0")
+    w.clock.sleep(10)
+    monitor.tick()
+    assert list(status(w.folder).strange()) == ["a/qsub.1"]
 
 
 # --- the verdicts ---------------------------------------------------------------------------------
@@ -252,12 +288,12 @@ AHEAD = Entry(Job("a", "1"), attempt=Attempt(Job("a", "1"), 1, "t", ("t0",)), jo
 @pytest.mark.parametrize(
     ("ending", "seconds", "verdict"),
     [
-        (Ending(TURNED_BACK, turned_back=True), 0, "early"),
-        (Ending(turned_back=True), 0, "early"),
-        (Ending(TURNED_BACK), 0, ""),  # what the guard left may be seen later
-        (Ending(TURNED_BACK), 91, "failed"),
-        (Ending(1), 0, "failed"),
-        (Ending(), 0, ""),
+        (Ending(began=False), 0, "early"),
+        (Ending(1, began=False), 91, "early"),
+        (Ending(1, began=True), 0, "failed"),
+        (Ending(0, began=True), 0, ""),
+        (Ending(0, began=True), 91, "failed"),
+        (Ending(1), 91, ""),  # whether it began is asked again
     ],
 )
 def test_what_becomes_of_a_job_that_is_gone(ending: Ending, seconds: float, verdict: str) -> None:
@@ -276,6 +312,29 @@ def test_a_refusal_of_a_job_that_is_ahead_is_not_final() -> None:
     assert found == Verdict("early", "refused:-sbatch:-error:-Job-dependency-problem")
     plain = Entry(AHEAD.job, attempt=Attempt(AHEAD.job, 1, "t"), open=True)
     assert judge.verdict(plain, seen, Absence(1, 1000.0)).what == "failed"
+
+
+OWN = {
+    "slurm": ["#SBATCH --dependency=afterok:1", "#SBATCH -dsingleton"],
+    "sge": ["#$ -cwd -hold_jid 12", "#$ -hold_jid_ad 12"],
+    "pbs": ["#PBS -W depend=afterok:12", "#PBS -l mem=1gb -W x=y,depend=on:2"],
+    "lsf": ['#BSUB -w "done(12)"'],
+}
+NOT_OWN = [
+    "#SBATCH --partition=long-d",
+    "#$ -N hold_jid",
+    "#PBS -N depend",
+    "#BSUB -W 12",
+    "# -w x",
+]
+
+
+@pytest.mark.parametrize("dialect", OWN)
+def test_dependencies_of_the_scripts_own_are_seen(dialect: str) -> None:
+    for line in OWN[dialect]:
+        assert DIALECTS[dialect].waits.search(f"#!/bin/sh\n{line}\n")
+    for line in NOT_OWN:
+        assert not DIALECTS[dialect].waits.search(f"#!/bin/sh\n{line}\n")
 
 
 # --- the guard, in real shells --------------------------------------------------------------------
@@ -312,15 +371,40 @@ def test_the_script_begins_with_the_guard_behind_its_directives(
     assert line.startswith("sh ")
     # it turns the job back, and lets it begin once the file is there
     assert run(remote, folder) == TURNED_BACK
-    turned = remote.claims / attempt.token / "turned-back"
-    assert turned.exists()
+    fate = remote.claims / attempt.token / "fate"
+    assert [path.name for path in fate.iterdir()] == ["turned-back"]
     assert not (remote.run / folder / "body").exists()
-    turned.unlink()
+    shutil.rmtree(fate)
     (remote.run / folder / "needed").touch()
     assert run(remote, folder) == 0
-    assert not turned.exists()
+    assert [path.name for path in fate.iterdir()] == ["begins"]
     assert (remote.run / folder / "body").exists()
     assert not (remote.run / folder / "x").exists()
+    # queued again by the scheduler it begins again
+    (remote.run / folder / "body").unlink()
+    assert run(remote, folder) == 0
+    assert (remote.run / folder / "body").exists()
+
+
+@every_shell
+def test_a_look_takes_the_right_to_begin_from_a_job_that_has_left_the_queue(
+    remote: Remote,
+) -> None:
+    attempt = replace(remote.attempt(), after=("t0",))
+    (remote.run / attempt.job.name).write_text("#!/bin/sh\n" + BODY)
+    remote.ask(ahead(remote, attempt, Ahead(["12"], [], ["job/needed"])))
+    (remote.run / "job" / "needed").touch()
+    suspect = Suspect(attempt, "353143")
+    for _ in range(2):  # it stays so
+        seen = remote.ask(remote.observe(suspects=[suspect]))
+        assert seen.endings["353143"].began is False
+        assert run(remote, "job") == TURNED_BACK
+    assert not (remote.run / "job" / "body").exists()
+    shutil.rmtree(remote.claims / attempt.token / "fate")
+    assert run(remote, "job") == 0
+    assert remote.ask(remote.observe(suspects=[suspect])).endings["353143"].began
+    shutil.rmtree(remote.claims / attempt.token)  # a person's doing: nobody can tell any more
+    assert remote.ask(remote.observe(suspects=[suspect])).endings["353143"].began
 
 
 def run(remote: Remote, folder: str) -> int:

@@ -174,6 +174,71 @@ def test_a_limit_refuses_until_there_is_room(world: World) -> None:
     assert world.submit() == number + 1
 
 
+def test_a_job_starts_when_all_those_for_which_it_waits_have_ended_well(world: World) -> None:
+    first, second = world.submit(), world.submit()
+    dependent = world.submit(after=[first, second])
+    world.tick()
+    world.processes.ends = {first: 0}
+    world.tick()
+    assert (world.state(dependent), world.job(dependent).after) == (Queued.PENDING, [second])
+    world.processes.ends = {second: 0}
+    world.tick()
+    assert world.processes.started == [first, second, dependent]
+    assert world.job(dependent).after == []
+
+
+def test_a_job_does_not_wait_for_what_has_ended_well_before(world: World) -> None:
+    first = world.submit()
+    world.tick()
+    world.processes.ends = {first: 0}
+    world.tick(400)
+    dependent = world.submit(after=[first])
+    world.tick()
+    assert world.state(dependent) is Queued.RUNNING
+
+
+@pytest.mark.parametrize("end", ["exit 1", "signal", "killed", "killed before", "unknown"])
+@pytest.mark.parametrize("orphans", ["cancel", "pend"])
+def test_an_orphan_is_cancelled_or_waits_for_ever_as_its_accent_says(
+    world: World, orphans: str, end: str
+) -> None:
+    first = world.submit(held=end == "killed before")
+    after = [99] if end == "unknown" else [first]
+    second = world.submit(after=after, orphans=orphans)
+    third = world.submit(after=[second], orphans=orphans)
+    if end != "unknown":
+        assert world.state(second) is Queued.PENDING
+        world.tick()
+        assert not world.job(second).orphan
+    if "killed" in end:
+        assert world.cluster.kill(first)
+    if end in ("exit 1", "signal", "killed"):  # a shell that was killed may end with 0
+        world.processes.ends = {first: {"exit 1": 1, "signal": -9, "killed": 0}[end]}
+    world.tick()
+    world.tick()
+    assert world.job(second).orphan
+    assert world.processes.started == ([] if end == "killed before" else [first])
+    cancelled = orphans == "cancel"
+    expected = (None, "cancelled") if cancelled else (Queued.PENDING, "")
+    assert (world.state(second), world.job(second).why) == expected
+    assert (world.state(third), world.job(third).why) == expected
+    assert world.job(third).orphan is cancelled  # what pends has not ended
+    assert world.cluster.kill(third) is not cancelled
+
+
+def test_a_person_may_hold_what_waits_for_others(world: World) -> None:
+    first = world.submit()
+    second = world.submit(after=[first])
+    assert world.cluster.hold(second)
+    world.tick()
+    world.processes.ends = {first: 0}
+    world.tick()
+    assert (world.state(second), world.job(second).after) == (Queued.HELD, [])
+    assert world.cluster.release(second)
+    world.tick()
+    assert world.processes.started == [first, second]
+
+
 def test_a_server_that_is_down_answers_nobody_and_its_jobs_go_on(world: World) -> None:
     first, second = world.submit(), world.submit(held=True)
     world.tick()

@@ -38,11 +38,14 @@ await() {
 }
 """
 
-# turned JOBID: a tag if the guard of $claim turned its job back
-_TURNED = r"""
-turned() {
-  ls "$claim" >/dev/null 2>&1
-  [ ! -e "$claim/turned-back" ] || echo "@turned $1"
+# fate JOBID: whether the job of $claim began; if its guard has not decided, it never will begin
+_FATE = r"""
+fate() {
+  mkdir "$claim/fate" 2>/dev/null && mkdir "$claim/fate/turned-back"
+  ls "$claim/fate" >/dev/null 2>&1
+  if [ -d "$claim/fate/turned-back" ]; then echo "@unbegun $1"
+  elif [ -d "$claim/fate" ] || [ ! -d "$claim" ]; then echo "@began $1"
+  fi
 }
 """
 
@@ -106,7 +109,7 @@ class Observe:
         parts = [
             self.dialect.prelude,
             CLAIM_FUNCTIONS,
-            _TURNED if any(suspect.attempt.after for suspect in self.suspects) else "",
+            _FATE if any(suspect.attempt.after for suspect in self.suspects) else "",
             "look_at_files() {",
             *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.files)),
             ":\n}",
@@ -146,7 +149,7 @@ class Observe:
         return (
             f'claim="$root/$claims/{token}"\necho "@ending {jobid}"\n'
             f"{_ask(self.dialect.autopsy(jobid))}\n"
-            f"{f'turned {jobid}' if attempt.after else ''}\n"
+            f"{f'fate {jobid}' if attempt.after else ''}\n"
             f'echo "@tail {jobid}"\n{_ask(f"cd {folder} && {{ {tails}; }}; true")}'
         )
 
@@ -173,9 +176,9 @@ class Observe:
             elif section.tag == "tail":
                 end = endings.get(section.name, Ending())
                 endings[section.name] = replace(end, tail=section.text[-4000:])
-            elif section.tag == "turned":
+            elif section.tag in ("began", "unbegun"):
                 end = endings.get(section.name, Ending())
-                endings[section.name] = replace(end, turned_back=True)
+                endings[section.name] = replace(end, began=section.tag == "began")
             else:
                 note_claim(claims, section)
         if queue is None:

@@ -14,7 +14,10 @@ proves nothing: the job begins with a guard, which turns it back unless all that
 Then there are in its claim, too:
 
     needs guard qsub.<id>   the files that it needs, the guard, the script as it was handed in
-    turned-back             made by the guard: the script did not begin
+    fate/                   whoever makes this folder decides, once for all, whether the script may
+                            begin: the guard, or a look after the job has left the queue
+    fate/begins             the guard let it begin: it does so again if the job is queued again
+    fate/turned-back        it will never begin
 """
 
 from __future__ import annotations
@@ -24,10 +27,12 @@ from dataclasses import dataclass, field
 
 from jobauto import quoting
 from jobauto.errors import CouldNotAsk
-from jobauto.model import TURNED_BACK, Attempt, Claim
+from jobauto.model import Attempt, Claim
 from jobauto.remote.framing import CLAIMS, Answer, Frame, Section, sections
 from jobauto.schedulers import Dialect
 
+# With this status the guard of a job that was handed in ahead ends it (EX_TEMPFAIL of sysexits.h).
+TURNED_BACK = 75
 # After so many refusals in a row the rest of a batch waits for the next tick.
 REFUSALS = 3
 
@@ -94,12 +99,16 @@ for pause in 1 4 0; do
     file=./$file
     [ -e "$file" ] || { ls "${file%/*}" >/dev/null 2>&1; [ -e "$file" ]; } || missing=$file
   done <"$claim/needs"
-  [ "$missing" ] || exit 0
+  [ "$missing" ] || break
   [ $pause = 0 ] || sleep $pause
 done
-: >"$claim/turned-back"
-echo "jobauto: $missing is not there, so this job is put back" >&2
-exit 1
+cd "$claim" || exit 1
+if [ "$missing" ]; then
+  echo "jobauto: $missing is not there, so this job is put back" >&2
+  mkdir fate && mkdir fate/turned-back
+  exit 1
+fi
+mkdir fate 2>/dev/null && mkdir fate/begins || [ -d fate/begins ]
 '
 ahead() { # ahead [=JOBID|TOKEN]... -- [FILE]...: what the next attempt waits for, and needs
   after= needs= untaken=

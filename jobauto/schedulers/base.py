@@ -37,6 +37,8 @@ class Dialect(ABC):
     #: between any two of them; '' if the scheduler can do no such thing
     after: str = ""
     between: str = ","
+    #: a directive by which a script itself waits for others; `after` would take its place
+    waits = re.compile(r"(?!)")
     #: shell text that makes of `$jobid`, the first line of the answer to `submit`, the JOBID
     told: str = ":"
     #: `submit` takes care itself that the job begins with the line in `$guard`

@@ -106,6 +106,7 @@ class LSF(Dialect):
     lists_tokens = True
     after = '-w "done($after)"'
     between = ") && done("
+    waits = re.compile(r"^#BSUB\s(?:.*\s)?-w\s", re.MULTILINE)
     told = "jobid=${jobid#Job <} jobid=${jobid%%>*}"
     # it was tried again, and the status tells the rest
     harmless = re.compile(r"(?:Please wait|still trying)[ .]*$", re.IGNORECASE)

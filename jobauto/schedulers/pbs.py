@@ -121,6 +121,7 @@ class PBS(Dialect):
     lists_tokens = True
     after = '-W "depend=afterok:$after"'
     between = ":"
+    waits = re.compile(r"^#PBS\s.*\bdepend=", re.MULTILINE)
     guards = True
     # the tables of messages: pbs_messages.c of OpenPBS and pbs_error_db.h of Torque
     limit = re.compile(

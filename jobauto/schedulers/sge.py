@@ -44,6 +44,7 @@ class GridEngine(Dialect):
     )
     # which waits for their end, however they ended
     after = '-hold_jid "$after"'
+    waits = re.compile(r"^#\$\s?(?:.*\s)?-hold_jid", re.MULTILINE)
     limit = re.compile(
         r"jobs? (?:are )?allowed per|maximum number of jobs|job limit|please try again",
         re.IGNORECASE,

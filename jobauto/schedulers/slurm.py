@@ -52,6 +52,7 @@ class Slurm(Dialect):
     # a job that can never start any more would stay in the queue for ever
     after = '"--dependency=afterok:$after" --kill-on-invalid-dep=yes'
     between = ":"
+    waits = re.compile(r"^#SBATCH\s(?:.*\s)?(?:-d|--dependency)", re.MULTILINE)
     told = "jobid=${jobid%%;*}"  # and the name of the cluster
     # a person's defaults for squeue: jobs that they hide would seem to be gone
     prelude = (

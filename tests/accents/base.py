@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from jobauto.model import Queued
@@ -23,6 +23,8 @@ class Job:
     `state` is PENDING, RUNNING, HELD, SUSPENDED, ENDING or ERROR until it ended. How it ended:
     `exit_code`, or the `signal` that ended it, and `why`: 'walltime', 'memory', 'cancelled' or ''.
     `facts`: whatever else the accent wants back (a description, a context, variables).
+    `after`: jobs that have to end well before it may start; those that did are left out.
+    `orphan`: one of them did not, so that it never may.
     """
 
     number: int
@@ -38,6 +40,9 @@ class Job:
     exit_code: int | None = None
     signal: int | None = None
     why: str = ""
+    after: list[int] = field(default_factory=list)
+    orphans: str = "pend"
+    orphan: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,10 +85,14 @@ class Cluster(Protocol):
         held: bool = False,
         variables: Mapping[str, str] | None = None,
         facts: Mapping[str, str] | None = None,
+        after: Sequence[int] = (),
+        orphans: str = "pend",
     ) -> Job:
         """Take a job; Refused if not. `command`: text for /bin/sh, run in `folder` with the
         caller's environment and `variables`, in which `$FAKE_JOB` is the job's number. `out` and
-        `err`: files, where `%J` stands for the number. `queue` '': the default queue."""
+        `err`: files, where `%J` stands for the number. `queue` '': the default queue. It
+        starts when all those in `after` have ended well, with exit status 0. If one did not, or
+        there never was such a job, `orphans` says what becomes of it: 'cancel' or 'pend'."""
 
     def queue(self) -> list[Job]:
         """The jobs that have not ended, oldest first."""

@@ -1,18 +1,17 @@
 """What the programs of IBM Spectrum LSF 10.1 take and print.
 
-From its command reference and "Example messages" at ibm.com/docs; the words of errors, and how a
-script from stdin is run, from the freed LSF: github.com/bytedance/volclava, lsbatch/lib/lsb.err.c
-and lsbatch/cmd/cmd.sub.c.
+From its command reference and "Example messages" at ibm.com/docs; the words of errors from the
+freed LSF: github.com/bytedance/volclava, lsbatch/lib/lsb.err.c and lsb.reason.c.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from accents.base import Accent, Cluster, Job, Refused, Said
+from accents.lsf_bsub import Usage, bsub
 from jobauto.model import Queued
 
 _VERSION = (
@@ -30,26 +29,14 @@ _WAITING = {
     "PEND": "New job is waiting for scheduling;",
     "PSUSP": "Job was suspended by the user while pending;",
 }
+_DEPENDS = "Job dependency condition not satisfied;"
+_NEVER = "Dependency condition invalid or never satisfied;"
 _WHY = {
     "walltime": "TERM_RUNLIMIT: job killed after reaching LSF run time limit",
     "memory": "TERM_MEMLIMIT: job killed after reaching LSF memory usage limit",
     "cancelled": "TERM_OWNER: job killed by owner",
 }
-_FLAGS = {"-H", "-x", "-r", "-rn", "-N", "-B"}
-_VALUES = set("-J -Jd -q -o -oo -e -eo -W -n -R -M -P -w -g -G -app -L -env -cwd".split())
 _DOWN = "Failed in an LSF library call: LIM is down; try later"
-# as LSF does: the script becomes a file, run as a program if it says by what, else by sh
-_RUN = """\
-file=$(mktemp) && cat >"$file" <<'_USER_SCRIPT_'
-{script}
-_USER_SCRIPT_
-LSB_JOBID=$FAKE_JOB LSB_JOBINDEX=0; export LSB_JOBID LSB_JOBINDEX
-chmod u+x "$file"; {shell}"$file"; code=$?; rm -f "$file"; exit $code
-"""
-
-
-class Usage(Exception):
-    """The program was called in a way that it does not know."""
 
 
 class LSF(Accent):
@@ -70,7 +57,7 @@ class LSF(Accent):
         try:
             match program:
                 case "bsub":
-                    return _bsub(words, stdin, environment, folder, cluster)
+                    return bsub(words, stdin, environment, folder, cluster)
                 case "bjobs":
                     return _bjobs(words, environment, cluster)
                 case "bhist":
@@ -86,85 +73,6 @@ class LSF(Accent):
         return Said(255, "", _DOWN + (". Job not submitted.\n" if program == "bsub" else "\n"))
 
 
-# --- bsub -----------------------------------------------------------------------------------------
-
-
-def _options(words: Sequence[str]) -> dict[str, str]:
-    """Options up to the first word that is none; `bsub`s that give a command are not known here."""
-    found: dict[str, str] = {}
-    rest = list(words)
-    while rest:
-        option = rest.pop(0)
-        if option in _FLAGS:
-            found[option] = ""
-        elif option in _VALUES and rest:
-            value = rest.pop(0)
-            found[option] = f"{found['-R']} {value}" if option == "-R" in found else value
-        else:
-            raise Usage(f"{option}: Illegal option")
-    return found
-
-
-def _embedded(script: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for line in script.splitlines():
-        if line.startswith("#BSUB"):
-            found |= _options(shlex.split(line[len("#BSUB") :], comments=True))
-    return found
-
-
-def _bsub(
-    words: Sequence[str],
-    stdin: str,
-    environment: Mapping[str, str],
-    folder: str,
-    cluster: Cluster,
-) -> Said:
-    asked = _embedded(stdin) | _options(words)
-    if not stdin.strip():
-        return Said(255, "", "No command is specified in the script file. Job not submitted.\n")
-    name = asked.get("-J", stdin.split("\n")[0])
-    if re.search(r"\[[^\]]*[^\d,:\]-]|[*/]", name) and "-J" in asked:
-        return Said(255, "", "Bad job name. Job not submitted.\n")
-    out = asked.get("-oo", asked.get("-o", "/dev/null"))
-    queue = asked.get("-q", environment.get("LSB_DEFAULTQUEUE", ""))
-    if "BSUB_CHK_RESREQ" in environment:
-        return Said(0, "Resource requirement string is valid.\n")
-    facts = {"description": asked.get("-Jd", "-")}
-    if "-W" in asked:
-        hours, _, minutes = asked["-W"].rpartition(":")
-        facts["walltime"] = str(60 * (60 * int(hours or 0) + int(minutes)))
-    try:
-        job = cluster.submit(
-            _RUN.format(script=stdin.rstrip("\n"), shell="" if stdin.startswith("#!") else "sh "),
-            name=name,
-            folder=folder,
-            out=out,
-            err=asked.get("-eo", asked.get("-e", out)),
-            queue=queue,
-            held="-H" in asked,
-            variables={"LSB_JOBNAME": name, "LS_SUBCWD": folder},
-            facts=facts,
-        )
-    except Refused as error:
-        return _refused(error.kind, queue, environment, cluster)
-    if "BSUB_QUIET" in environment:
-        return Said()
-    which = "queue" if queue else "default queue"
-    return Said(0, f"Job <{job.number}> is submitted to {which} <{job.queue}>.\n")
-
-
-def _refused(kind: str, queue: str, environment: Mapping[str, str], cluster: Cluster) -> Said:
-    if kind == "queue":
-        return Said(255, "", f"{queue}: No such queue. Job not submitted.\n")
-    full = f"User <{cluster.user}>: Pending job threshold reached."
-    tries = int(environment.get("LSB_NTRIES", "0"))
-    if not tries:  # it would try for ever: timeout(1) ends it
-        return Said(124, "", f"{full} Retrying in 60 seconds...\n")
-    retries = f"{full} Retrying in 60 seconds...\n" * (tries - 1)
-    return Said(255, "", f"{retries}{full} Job not submitted.\n")
-
-
 # --- bjobs ----------------------------------------------------------------------------------------
 
 
@@ -172,6 +80,12 @@ def _stat(job: Job) -> str:
     if job.ended is None:
         return _STATES.get(job.state, "UNKWN")
     return "DONE" if job.exit_code == 0 and not job.why else "EXIT"
+
+
+def _pend_reason(job: Job) -> str:
+    if job.after and _stat(job) == "PEND":
+        return _NEVER if job.orphan else _DEPENDS
+    return _WAITING.get(_stat(job), "-")
 
 
 def _exit_code(job: Job) -> str:
@@ -185,7 +99,7 @@ _FIELDS: dict[str, Callable[[Job], str]] = {
     "queue": lambda job: job.queue,
     "job_name": lambda job: job.name,
     "job_description": lambda job: job.facts["description"],
-    "pend_reason": lambda job: _WAITING.get(_stat(job), "-"),
+    "pend_reason": _pend_reason,
     "exit_code": _exit_code,
     "exit_reason": lambda job: _WHY.get(job.why, "-") if job.ended is not None else "-",
 }

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-import shlex
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from accents.base import Accent, Cluster, Job, Refused, Said, Unreachable
-from accents.pbs_words import Wrong, directives, merge, parsed, seconds, wrapped
+from accents.pbs_words import (
+    Wrong,
+    awaited,
+    command,
+    directives,
+    merge,
+    output,
+    parsed,
+    script_of,
+    seconds,
+    wrapped,
+)
 from jobauto.model import Queued
 
 LETTERS = {
@@ -69,7 +78,7 @@ class OpenPBS(Accent):
     ) -> Said:
         """A directive counts unless the same option stands on the command line."""
         given, rest = parsed("qsub", words, self.qsub_options)
-        script, name = self.script(rest, stdin, folder)
+        script, name = script_of(rest, stdin, folder)
         asked: dict[str, str] = {}
         resources: dict[str, str] = {}
         for line in directives(script):
@@ -83,18 +92,6 @@ class OpenPBS(Accent):
             raise Wrong(2, "qsub: illegal -N value\n")
         job = self.taken(script, name, asked, resources, environment, folder, cluster)
         return Said(0, "" if "-z" in asked else f"{self.jobid(job, cluster)}\n")
-
-    def script(self, rest: list[str], stdin: str, folder: str) -> tuple[str, str]:
-        """The text of the script, and the name of the job if it does not say one itself."""
-        if len(rest) > 1:
-            raise Wrong(2, "usage: qsub [-a date_time] ...\n")
-        if not rest or rest == ["-"]:
-            return stdin, "STDIN"
-        try:
-            text = Path(folder, rest[0]).read_text("utf-8", "surrogateescape")
-            return text, Path(rest[0]).name
-        except OSError as error:
-            raise Wrong(1, f"qsub: script file:: {error.strerror}\n") from None
 
     def good_name(self, name: str) -> bool:
         """check_job_name() in ck_job_name.c."""
@@ -115,7 +112,7 @@ class OpenPBS(Accent):
         for word in filter(None, asked.get("-v", "").split(",")):
             key, equals, value = word.partition("=")
             given[key] = value if equals else environment.get(key, "")
-        out, err = (self.path(asked.get(o), name, o, folder) for o in ("-o", "-e"))
+        out, err = (output(asked.get(o), name, o, folder) for o in ("-o", "-e"))
         if asked.get("-j") == "oe":
             err = out
         elif asked.get("-j") == "eo":
@@ -124,10 +121,10 @@ class OpenPBS(Accent):
         listed = ",".join(f"{k}={v}" for k, v in {**own, **given}.items())
         facts |= {"Variable_List": listed, "Account_Name": asked.get("-A", "")}
         facts["walltime"] = str(seconds(resources["walltime"])) if "walltime" in resources else ""
-        queue = asked.get("-q", "")
+        queue, after = asked.get("-q", ""), awaited(asked.get("-W depend", ""))
         try:
             return cluster.submit(
-                self.command(script, asked.get("-S", "").partition("@")[0]),
+                command(script, asked.get("-S", "").partition("@")[0]),
                 name=name,
                 folder=folder,
                 out=out,
@@ -136,10 +133,16 @@ class OpenPBS(Accent):
                 held="-h" in asked,
                 variables={**own, **given, "PBS_ENVIRONMENT": "PBS_BATCH"},
                 facts=facts,
+                after=self.registered(after, cluster),
+                orphans="cancel",
             )
         except Refused as refused:
             code, why = self.limit if refused.kind == "limit" else self.no_queue
             raise Wrong(code, self.refusal(why)) from None
+
+    def registered(self, after: list[int], cluster: Cluster) -> list[int]:
+        """A job that waits for an unknown one is taken; post_doq() in req_register.c ends it."""
+        return after
 
     def refusal(self, why: str) -> str:
         return f"qsub: {why}\n"
@@ -152,24 +155,6 @@ class OpenPBS(Accent):
         found = {f"PBS_O_{n}": environment[n] for n in names if n in environment}
         found["PBS_O_WORKDIR"] = environment.get("PWD", folder)
         return {**found, "PBS_O_SYSTEM": "Linux", "PBS_O_HOST": cluster.server}
-
-    def path(self, asked: str | None, name: str, option: str, folder: str) -> str:
-        """Relative to the folder in which qsub was called; a folder is for JOBID.OU and .ER."""
-        letter = option[1]
-        plain = re.sub(r"^[^/:]*:", "", asked or "")
-        plain = plain.replace("$PBS_O_WORKDIR", folder)
-        path = plain if plain.startswith("/") else f"{folder}/{plain}"
-        if not path.endswith("/"):
-            return path
-        return f"{path}{name}.{letter}%J" if not plain else f"{path}%J.{letter.upper()}"
-
-    def command(self, script: str, shell: str) -> str:
-        """A login shell runs it, in the person's home."""
-        shell = shlex.quote(shell or "/bin/sh")
-        return (
-            'PBS_JOBID="$FAKE_JOB" && export PBS_JOBID && cd "$HOME" && '
-            f"exec {shell} -c {shlex.quote(script)}"
-        )
 
     # --- qselect and qstat ---
 
@@ -224,8 +209,9 @@ class OpenPBS(Accent):
             "queue": job.queue,
             "server": cluster.server,
             "Account_Name": job.facts.get("Account_Name", ""),
+            "depend": self.depend(job, cluster),
             "Error_Path": f"{there}.e{job.number}",
-            "Hold_Types": "u" if job.state is Queued.HELD else "n",
+            "Hold_Types": self.holds(job),
             "Output_Path": f"{there}.o{job.number}",
             "qtime": time.ctime(job.submitted),
         }
@@ -236,20 +222,34 @@ class OpenPBS(Accent):
         found |= self.last(job)
         return [(key, value) for key, value in found.items() if value]
 
+    def depend(self, job: Job, cluster: Cluster) -> str:
+        jobids = (f":{n}.{cluster.server}@{cluster.server}" for n in job.after)
+        return f"afterok{''.join(jobids)}" if job.after and job.ended is None else ""
+
+    def holds(self, job: Job) -> str:
+        """By the user; by the system, until those have ended that it waits for."""
+        return ("u" if job.state is Queued.HELD else "") + ("s" if job.after else "") or "n"
+
     def letter(self, job: Job) -> str:
-        return LETTERS[job.state] if job.ended is None else "F"
+        if job.ended is not None:
+            return "F"
+        return "H" if job.after else LETTERS[job.state]
 
     def ends(self, job: Job) -> dict[str, str]:
-        """The substates of history jobs: job.h, JOB_SUBSTATE_TERMINATED to FAILED."""
+        """JOB_SUBSTATE_TERMINATED to FAILED in job.h. An orphan was aborted, not terminated."""
         if job.ended is None:
-            return {"substate": "42" if job.started is not None else "10"}
+            waits = "22" if job.after else "10"  # JOB_SUBSTATE_DEPNHOLD
+            return {"substate": "42" if job.started is not None else waits}
         failed = 93 if self.status(job) else 92
-        return {"substate": str(91 if job.why == "cancelled" else failed)}
+        terminated = job.why == "cancelled" and not job.orphan
+        return {"substate": str(91 if terminated else failed)}
 
     def last(self, job: Job) -> dict[str, str]:
         when = time.strftime("%a %b %d at %H:%M", time.localtime(job.started))
         ran = f"Job run at {when} on (node1:ncpus=1)"
         waits = "Not Running: Insufficient amount of resource: ncpus "
+        if job.after:  # no scheduler has looked at it
+            return {}
         found = {"comment": waits if job.started is None else ran}
         if job.ended is not None:
             end = {"91": "terminated", "92": "finished", "93": "failed"}[self.ends(job)["substate"]]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from accents.base import Cluster, Job, Said
 from accents.pbs import OpenPBS
+from accents.pbs_words import Wrong
 
 KEPT = 300.0  # keep_completed, in seconds
 
@@ -23,6 +24,7 @@ class Torque(OpenPBS):
         "queue limit: user hpc@fakeserver, queue main",
     )
     no_queue = (15020 & 255, "Unknown queue MSG=cannot locate queue")
+    bad_dependency = 208, "Invalid Job Dependency MSG=cannot queue job {}"
     exit_status = "exit_status"
     stopped_by = {"walltime": -11, "memory": -10}  # jobExitStatus.htm of the guide
 
@@ -30,6 +32,14 @@ class Torque(OpenPBS):
         why = "Could not connect to batch server"
         said = f"{program}: cannot connect to server fakeserver (errno=15133) {why}\n"
         return Said(15133 & 255, "", said)
+
+    def registered(self, after: list[int], cluster: Cluster) -> list[int]:
+        """Refused, as in marbl/canu's issue 2013, which shows status and words."""
+        if not all(map(cluster.find, after)):
+            newest = max((job.number for job in cluster.queue()), default=0)
+            code, why = self.bad_dependency
+            raise Wrong(code, self.refusal(why.format(f"{newest + 1}.{cluster.server}")))
+        return after
 
     def refusal(self, why: str) -> str:
         return f"qsub: submit error ({why})\n"
