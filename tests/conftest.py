@@ -8,6 +8,7 @@ from pathlib import Path
 
 import databases
 import places
+import psutil
 import pytest
 from browser import browser
 from filelock import FileLock
@@ -45,6 +46,15 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[places.Pla
         request.getfixturevalue("lab")
     with places.place(request.param, tmp_path) as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_on() -> Iterator[None]:
+    """No process outlives the test that started it."""
+    before = psutil.Process().children()
+    yield
+    left = [process for process in psutil.Process().children() if process not in before]
+    assert left == [], "these go on after the test"
 
 
 @pytest.fixture(scope="session")

@@ -13,14 +13,18 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import psutil
 import pytest
 
+from jobauto.host import LocalHost, Runner
+from jobauto.remote.framing import Request
+
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 LAB = Path(os.environ.get("JOBAUTO_LAB", "/var/lib/jobauto-lab"))
 HOME = Path("/home/hpc")
@@ -179,6 +183,12 @@ def place(name: str, tmp: Path) -> Iterator[Place]:
 def scheduler_calls() -> Counter[str]:
     """How often each program of a scheduler was called by anybody on the lab's hosts."""
     return Counter((LAB / "scheduler-calls.log").read_text().split())
+
+
+def ask(request: Request[T]) -> T:
+    """Have this machine's own shell do it."""
+    with closing(LocalHost(Runner(), mirrored=False)) as host:
+        return host.ask(request)
 
 
 def newest(ldir: Path) -> Path:

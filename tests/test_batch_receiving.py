@@ -77,8 +77,9 @@ class Host(LocalHost):
     """This machine as the remote; each request goes through `steps`, and `before` it through a
     hook."""
 
-    def __init__(self) -> None:
-        super().__init__(Runner(), mirrored=True)
+    def __init__(self, runner: Runner | None = None) -> None:
+        super().__init__(runner or Runner(), mirrored=True)
+        HOSTS.append(self)
         self.steps = Steps()
         self.pushed: list[list[str]] = []
         self.before: Callable[[Any], None] = lambda request: None
@@ -97,6 +98,16 @@ class Host(LocalHost):
     def push(self, run: Path, folder: str, only: Any = ()) -> None:
         self.pushed.append(list(only))
         super().push(run, folder, only)
+
+
+HOSTS: list[Host] = []
+
+
+@pytest.fixture(autouse=True)
+def _shells_end() -> Iterator[None]:
+    yield
+    while HOSTS:
+        HOSTS.pop().close()
 
 
 @dataclass
@@ -725,7 +736,7 @@ def test_what_can_be_linked_only_in_part_is_copied(tmp_path: Path) -> None:
     program = make(tmp_path, {"bin/ln": text}) / "bin/ln"
     program.chmod(0o755)
     path = f"{program.parent}:{os.environ['PATH']}"
-    host = LocalHost(Runner({**os.environ, "PATH": path}), mirrored=True)
+    host = Host(Runner({**os.environ, "PATH": path}))
     sums = {f: checksum(folder / "store" / f) for f in ("1/one", "2/two")}
     sets = [(tuple(sums), ["a"])]
     ask = PlaceFiles(str(folder / "run"), str(folder / "store"), sums, sets, links=set(sums))
@@ -749,7 +760,7 @@ def test_common_files_and_a_disk_that_may_not_be_written(
 
 
 def test_odd_names_of_common_files(tmp_path: Path) -> None:
-    host = LocalHost(Runner(), mirrored=True)
+    host = Host()
     names = ["-n", "a b", "'", "$(id)", "*", "\\n", "é", "#"]
     files = {f"{n}/{name}": name for n, name in enumerate(names)}
     make(tmp_path / "store", files)

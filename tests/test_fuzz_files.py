@@ -96,17 +96,24 @@ def test_quelist_is_read_back_as_it_was_written(lines: dict[str, list[Word]]) ->
     assert list(found) == list(lines), "in their order"
 
 
+tokens = st.from_regex(r"ja[0-9a-z-]{1,20}", fullmatch=True)
+tries = st.builds(
+    Tried, st.integers(1, 9**9), details, st.lists(tokens).map(tuple), details, st.just(DATE)
+)
+
+
 @many
-@given(st.dictionaries(names, st.tuples(st.integers(1, 9**9), details, details), max_size=4))
-def test_qsub_log_is_read_back_as_it_was_written(tried: dict[str, tuple[int, str, str]]) -> None:
+@given(st.dictionaries(names, tries, max_size=4))
+def test_qsub_log_is_read_back_as_it_was_written(tried: dict[str, Tried]) -> None:
     lines = []
-    for name, (number, token, jobid) in tried.items():
-        lines.append(Line("intent", name, number, (("token", token),)))
-        lines.append(Line("accepted", name, number, (("jobid", jobid),)))
+    for name, known in tried.items():
+        after = [("after", ",".join(known.after))] if known.after else []
+        lines.append(Line("intent", name, known.number, (("token", known.token), *after)))
+        lines.append(Line("accepted", name, known.number, (("jobid", known.jobid),)))
     with TemporaryDirectory() as folder:
         path = Path(folder, "qsub.log")
         attempts.append(path, DATE, lines)
-        assert attempts.read(path) == {n: Tried(*known, DATE) for n, known in tried.items()}
+        assert attempts.read(path) == tried
 
 
 # --- quelist and qsub.log: damaged ----------------------------------------------------------------

@@ -20,9 +20,10 @@ from typing import TypeVar
 
 import psutil
 import pytest
+from places import ask
 
 from jobauto.errors import CouldNotAsk
-from jobauto.host import LocalHost, Runner
+from jobauto.host import Runner
 from jobauto.judge import Absence, Judge, Patience, Verdict, accepted
 from jobauto.ledger import Entry
 from jobauto.model import Attempt, Claim, Ending, InQueue, Job, Queued, Seen
@@ -96,9 +97,7 @@ class Remote:
         return Observe(SLURM, str(self.run), **asked)
 
     def ask(self, request: Request[T]) -> T:
-        host = LocalHost(Runner(), mirrored=False)
-        with contextlib.closing(host):
-            return host.ask(request)
+        return ask(request)
 
     def answer(self, request: Request[object]) -> Answer:
         """What comes over the line, before it is read."""

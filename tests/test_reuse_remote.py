@@ -7,14 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
+from places import ask
 from trees import make
 
 from jobauto.errors import CouldNotAsk
-from jobauto.host import LocalHost, Runner
 from jobauto.remote.framing import Answer
 from jobauto.remote.reusing import Found, SumOutputs, TakeOver
-
-HOST = LocalHost(Runner(), mirrored=True)
 
 
 def digest(text: str) -> str:
@@ -30,7 +28,7 @@ def runs(tmp_path: Path) -> Path:
 
 
 def over(runs: Path, *jobs: Found) -> list[bool]:
-    return HOST.ask(TakeOver(str(runs / "new"), jobs))
+    return ask(TakeOver(str(runs / "new"), jobs))
 
 
 def job(runs: Path, files: dict[str, str], marker: str) -> Found:
@@ -39,7 +37,7 @@ def job(runs: Path, files: dict[str, str], marker: str) -> Found:
 
 def test_sums_are_those_of_the_files_and_what_is_not_there_has_none(runs: Path) -> None:
     asked = SumOutputs(str(runs / "old"), ["a b/x", "a b/$y", "none", "c"])
-    assert HOST.ask(asked) == {"a b/x": digest("X"), "a b/$y": digest("Y")}
+    assert ask(asked) == {"a b/x": digest("X"), "a b/$y": digest("Y")}
 
 
 def test_outputs_are_copied_and_then_the_marker_is_there(runs: Path) -> None:
