@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import places
@@ -44,12 +44,13 @@ def ours(slow: bool) -> tuple[float, Seen]:
     """Seconds of a run of jobmon, and what was seen of it."""
     with fresh("slurm") as where:
         make(where.tmp / "L/init")
-        if not slow:
-            return jobmon(where), Seen()
-        with slow_line("slurm", where.tmp) as path:
-            where.variables["PATH"] = f"{path}:{where.environment['PATH']}"
-            with watched("slurm") as seen:
-                return jobmon(where), seen
+        with ExitStack() as stack:
+            if slow:
+                path = stack.enter_context(slow_line("slurm", where.tmp))
+                where.variables["PATH"] = f"{path}:{where.environment['PATH']}"
+            seen = stack.enter_context(watched("slurm"))
+            taken = jobmon(where)
+    return taken, seen
 
 
 @contextmanager
