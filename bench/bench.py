@@ -7,6 +7,7 @@ machine. Without --only all but `peers` are measured.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Protocol
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import ahead  # noqa: E402
 import killing  # noqa: E402
 import latency  # noqa: E402
 import local  # noqa: E402
@@ -38,6 +40,7 @@ class Measurement(Protocol):
 OURS: dict[str, Measurement] = {
     "slurm": Makespan("slurm"),
     "sge": Makespan("sge"),
+    "ahead": ahead,
     "latency": latency,
     "reaction": reaction,
     "local": local,
@@ -54,6 +57,7 @@ def main() -> None:
     options.add_argument("--limit", type=float, help="seconds for each peer (default 480)")
     chosen = options.parse_args()
     peers.LIMIT = chosen.limit or peers.LIMIT
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started ends as well
     for name in chosen.only:
         module = ALL[name]
         if module.LAB and not lab_is_up():

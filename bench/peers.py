@@ -186,7 +186,8 @@ def rivals() -> list[Rival]:
 
 def there(where: Place, python: Path, *words: object) -> list[str]:
     """Run this in the folder of the jobs on the cluster, with the programs of that environment."""
-    line = f"HOME={where.folder} PATH={python.parent}:$PATH; export HOME PATH"
+    line = f"HOME={where.folder} TMPDIR={where.folder} PATH={python.parent}:$PATH"
+    line += "; export HOME TMPDIR PATH"
     return [*ssh(where.remote), f"{line}; cd ~/jobs && {shlex.join(map(str, words))}"]
 
 
