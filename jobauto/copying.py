@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import stat
@@ -114,9 +113,11 @@ class Filler:
             if source is None:
                 return []
             times, mode = (status.st_atime_ns, status.st_mtime_ns), 0
-        with contextlib.suppress(FileNotFoundError):
+        try:
+            _write_new(path, data, status.st_mode | mode, times)
+        except FileExistsError:
             os.unlink(path)  # a link (folders may share a script; each gets its own), or read-only
-        _write_new(path, data, status.st_mode | mode, times)
+            _write_new(path, data, status.st_mode | mode, times)
         return []
 
 
@@ -130,20 +131,28 @@ def own_dependency(root: Path, job: Job, source: Path) -> None:
 
 
 def read(path: str) -> bytes:
-    """All that is in a file. With 100,000 small ones, what `Path` does by the way takes longer."""
-    with open(path, "rb", buffering=0) as file:
-        return file.read()
+    """All that is in a file. With 100,000 small ones, what `open` does by the way takes longer."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        parts = []
+        while part := os.read(file, _SMALL):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(file)
 
 
 def _write_new(
     path: str, data: bytes, mode: int | None = None, times: tuple[int, int] | None = None
 ) -> None:
     # fails if there is anything: a link is never written through
-    with open(path, "xb", buffering=0) as file:
-        written = file.write(data)
-        if written != len(data):  # the disk is full, as the next write says
-            file.write(data[written:])
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        while data:  # all at once, unless the disk is full, as the next write then says
+            data = data[os.write(file, data) :]
         if mode is not None:
-            os.fchmod(file.fileno(), stat.S_IMODE(mode))
+            os.fchmod(file, stat.S_IMODE(mode))
         if times is not None:
-            os.utime(file.fileno(), ns=times)
+            os.utime(file, ns=times)
+    finally:
+        os.close(file)

@@ -272,8 +272,9 @@ def _create(settings: Settings, run: Run, found: Tree) -> None:
     partial = copying.copy(init, folder, found.jobs.keys())
     try:
         raise_all([p for job in found.jobs.values() for p in fill.fill(partial, job, init)])
-        for name in found.dependencies:
-            copying.own_dependency(partial, found.jobs[name], init)
+        for job in map(found.jobs.__getitem__, found.dependencies):
+            if job.folder in found.linked:
+                copying.own_dependency(partial, job, init)
         (partial / PRIVATE).mkdir(mode=0o700)
         run.folder = partial
         run.save()

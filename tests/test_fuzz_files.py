@@ -98,7 +98,12 @@ def test_quelist_is_read_back_as_it_was_written(lines: dict[str, list[Word]]) ->
 
 tokens = st.from_regex(r"ja[0-9a-z-]{1,20}", fullmatch=True)
 tries = st.builds(
-    Tried, st.integers(1, 9**9), details, st.lists(tokens).map(tuple), details, st.just(DATE)
+    Tried,
+    st.integers(1, 9**9),
+    token=details,
+    jobid=details,
+    accepted=st.just(DATE),
+    after=st.lists(tokens).map(tuple),
 )
 
 

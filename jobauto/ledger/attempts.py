@@ -40,12 +40,12 @@ class Tried:
 
     number: int
     token: str
-    after: tuple[str, ...] = ()
     jobid: str = ""
     accepted: str = ""  # date
     verdict: str = ""
     left: bool = False
     ran: bool = False  # the queue was seen to say that it runs
+    after: tuple[str, ...] = ()  # tokens of the attempts for which it waits in the queue
 
 
 class Line(NamedTuple):
@@ -133,7 +133,7 @@ def _note(tried: dict[str, Tried], date: str, line: Line) -> None:
     if what == "intent":
         if "token" in pairs and (name not in tried or tried[name].number < number):
             after = tuple(filter(None, pairs.get("after", "").split(",")))
-            tried[name] = Tried(number, pairs["token"], after)
+            tried[name] = Tried(number, pairs["token"], after=after)
         return
     last = tried.get(name)
     if last is None or last.number != number:

@@ -6,12 +6,13 @@ Names count as seen from the job's folder, so that the same job elsewhere has th
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import json
 import os
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from jobauto.quoting import shown
 
 SCRIPT = "its script"  # the part that always counts
 Text = Callable[[Job], str]
+_LISTS = ("qsub.inputs.", "qsub.outputs.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def keys(root: Path, graph: Graph, text: Text) -> Keys:
     found: dict[str, Key] = {}
     without: dict[str, str] = {}
     problems: list[UserError] = []
-    if not any(_has_lists(root, job) for job in graph.jobs.values()):
+    if not _has_lists(root, {job.folder for job in graph.jobs.values()}):
         return Keys(found, without, problems)
     for name in _order(graph):
         job = graph.jobs[name]
@@ -79,8 +81,13 @@ def keys(root: Path, graph: Graph, text: Text) -> Keys:
     return Keys(found, without, problems)
 
 
-def _has_lists(root: Path, job: Job) -> bool:
-    return os.path.lexists(f"{root}/{job.inputs}") or os.path.lexists(f"{root}/{job.outputs}")
+def _has_lists(root: Path, folders: Iterable[str]) -> bool:
+    """Whether there is any list at all: most trees have none, and are looked through quickly."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            if any(name.startswith(_LISTS) for name in os.listdir(f"{root}/{folder}")):
+                return True
+    return False
 
 
 def _order(graph: Graph) -> Iterator[str]:
