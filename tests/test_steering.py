@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import cluster
@@ -123,12 +124,12 @@ def test_a_job_of_this_machine_is_held_and_released(tmp_path: Path) -> None:
         folder = newest(tmp_path / "L")
         wait_for(lambda: bool(jobids(folder)))
         run: Run = open_run(folder)
-        host = open_host(run, Runner(), mirrored=False)
         ids = list(jobids(folder).values())
-        assert host.ask(Steer.hold(DIALECTS["local"], run.rdir, ids)).done
-        wait_for(lambda: "is started: suspended as" in why(here, folder, "a"))
-        assert not host.ask(Steer.move(DIALECTS["local"], run.rdir, ids, "long")).done
-        assert host.ask(Steer.release(DIALECTS["local"], run.rdir, ids)).done
+        with closing(open_host(run, Runner(), mirrored=False)) as host:
+            assert host.ask(Steer.hold(DIALECTS["local"], run.rdir, ids)).done
+            wait_for(lambda: "is started: suspended as" in why(here, folder, "a"))
+            assert not host.ask(Steer.move(DIALECTS["local"], run.rdir, ids, "long")).done
+            assert host.ask(Steer.release(DIALECTS["local"], run.rdir, ids)).done
         assert monitor.wait(60) == 0
 
 

@@ -82,11 +82,11 @@ def test_whatever_the_service_does_results_are_the_same(tmp_path: Path) -> None:
     with simulating() as sound:
         assert typed(planted(tmp_path / "a", chains, sound), "L") == 0
         assert walk(tmp_path / "a/L/init") == []
-    faults = {"early": 0.1, "late": 0.1, "hang": 0.04, "cut": 0.2, "page": 0.1}
+    faults = {"early": 0.1, "late": 0.1, "hang": 0.08, "cut": 0.2, "page": 0.1}
     with simulating(faults=faults) as bad:
         assert typed(planted(tmp_path / "b", chains, bad), "L") == 0
         assert walk(tmp_path / "b/L/init") == []
-        assert all(bad.struck[kind] > 2 for kind in faults), bad.struck
+        assert all(bad.struck[kind] for kind in faults), bad.struck
         work = unavoidable(chains, 2)
         assert sum(work.values()) < len(bad.work) <= sum(work.values()) + sum(bad.struck.values())
     found = results(tmp_path / "b/L/init")
