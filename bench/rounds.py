@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -257,7 +258,7 @@ def write(tallies: list[Tally], chosen: argparse.Namespace) -> None:
     lies = ", with programs that lie" if chosen.lies else ""
     ahead = ", with look-ahead" if chosen.native_deps else ""
     option = " --native-deps" if chosen.native_deps else ""
-    asked = ("--rounds 50 --lies" if chosen.lies else "--rounds 20" if option else "") + option
+    asked = shlex.join(sys.argv[1:])
     command = "make rounds" + (f" ROUNDS='{asked}'" if asked else "")
     early = sum(t.too_early for t in tallies)
     states = "; ".join(
