@@ -311,8 +311,10 @@ class Shell:
         if claim.begun is not None:
             self.out.append(f"@begun {token}")
             alive = self.cluster.is_alive(claim.begun, self.node)
-            if alive is not None and code is None:
-                self.out.append(f"@alive {token}" if alive else f"@dead {token}")
+            if alive and code is None:
+                self.out.append(f"@alive {token}")
+            elif alive is False and claim.code is None:
+                self.out.append(f"@dead {token}")
 
     def _void(self, line: str) -> Steps[None]:
         token = words(line)[1]

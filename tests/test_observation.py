@@ -33,6 +33,7 @@ from jobauto.remote.observation import Observe, Suspect
 from jobauto.remote.probe import Probe
 from jobauto.remote.submission import REFUSALS, Submit
 from jobauto.schedulers import DIALECTS
+from jobauto.schedulers.slurm import Slurm
 
 T = TypeVar("T")
 SLURM, SGE, LOCAL = DIALECTS["slurm"], DIALECTS["sge"], DIALECTS["local"]
@@ -797,6 +798,21 @@ def test_only_of_a_claim_without_an_answer_it_is_asked_who_is_at_work(remote: Re
     claims = remote.ask(remote.observe(doubtful=[answered, open_])).claims
     assert (claims[answered.token].begun, claims[answered.token].alive) == (True, None)
     assert (claims[open_.token].begun, claims[open_.token].alive) == (True, False)
+
+
+class AnsweredMeanwhile(Slurm):
+    """Whoever made a claim answers, and is over, when it is asked whether it is at work."""
+
+    prelude = 'kill() { echo 0 >"$c/rc"; command kill "$@"; }\n'
+
+
+def test_who_has_answered_meanwhile_is_not_called_dead(remote: Remote) -> None:
+    attempt = remote.attempt()
+    submit_and_kill_the_shell(remote, attempt, "")
+    asked = Observe(AnsweredMeanwhile(), str(remote.run), doubtful=[attempt])
+    claim = remote.ask(asked).claims[attempt.token]
+    assert (claim.begun, claim.answered, claim.alive) == (True, False, None)
+    assert remote.ask(remote.observe(doubtful=[attempt])).claims[attempt.token].answered
 
 
 def test_a_kill_shows_the_claim_of_an_attempt_that_was_submitted_before_it(remote: Remote) -> None:

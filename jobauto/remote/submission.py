@@ -55,7 +55,9 @@ report() { # report TOKEN: what lies in its claim
   read -r pid host born <"$c/begun" || return 0
   echo "@begun $1"
   [ "$host" = "$here" ] || return 0
-  if still_at_work "$pid" "$born"; then echo "@alive $1"; else echo "@dead $1"; fi
+  if still_at_work "$pid" "$born"; then echo "@alive $1"
+  elif [ ! -s "$c/rc" ]; then echo "@dead $1" # else it has answered since, and is over
+  fi
 }
 still_at_work() { # still_at_work PID START: is it there, and no later process with its pid?
   kill -s 0 "$1" 2>/dev/null || return 1
