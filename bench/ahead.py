@@ -5,13 +5,13 @@ from __future__ import annotations
 import statistics
 
 from chains import OPTIONS, floor, fresh, jobmon, make
+from makespan import AHEAD, NAMES
 from results import medians, spread, table
 
 CHAINS, LENGTH = 4, 25
 HEADING = f"{CHAINS} chains × {LENGTH} jobs that do nothing, over ssh, with and without look-ahead"
 LAB = True
-NAMES = {"slurm": "Slurm", "sge": "Grid Engine"}
-WAYS = {"jobmon": (), "with `--native-deps`": ("--native-deps",)}
+WAYS = {"jobmon": (), f"with `{AHEAD}`": (AHEAD,)}
 
 
 def measure(repeat: int) -> str:

@@ -145,12 +145,18 @@ def test_a_marker_that_was_there_from_the_start_is_not_brought_back_either(
     assert (w.cluster.submitted().count("a/qsub.0"), w.waits) == (1, 1)
 
 
-def test_nothing_is_sent_while_files_come_home(away: Callable[..., Away]) -> None:
+def edited(away: Callable[..., Away]) -> tuple[Away, Monitor]:
+    """Files come home while a person edits a script that is still to be submitted."""
     w = away({**CHAIN, "b/qsub.0": "", "b/qsub.dependency.0": "../a/qsub.finished.1\n"})
     w.host.slow = NEVER
     monitor = w.monitor()
     w.tick(monitor, 2)
     (w.folder / "b/qsub.0").write_text("edited\n")
+    return w, monitor
+
+
+def test_nothing_is_sent_while_files_come_home(away: Callable[..., Away]) -> None:
+    w, monitor = edited(away)
     coming: list[int] = []
     real = w.host.push
 
@@ -165,11 +171,7 @@ def test_nothing_is_sent_while_files_come_home(away: Callable[..., Away]) -> Non
 
 
 def test_what_is_edited_while_files_are_waited_for_counts(away: Callable[..., Away]) -> None:
-    w = away({**CHAIN, "b/qsub.0": "", "b/qsub.dependency.0": "../a/qsub.finished.1\n"})
-    w.host.slow = NEVER
-    monitor = w.monitor()
-    w.tick(monitor, 2)
-    (w.folder / "b/qsub.0").write_text("edited\n")
+    w, monitor = edited(away)
     [pull] = w.host.coming
     pull.what = (w.folder / "b/qsub.dependency.0").unlink
     w.tick(monitor, 4)

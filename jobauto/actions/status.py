@@ -40,8 +40,9 @@ class Status:
         """Jobs in the queue that wait for a person, most likely: held, suspended, in error."""
         started = [self.entries[name] for name in self.named(State.STARTED)]
         lines = [(e, self.queue[e.jobid]) for e in started if e.jobid in self.queue]
-        waits = {name for name in self.graph.jobs if not self.graph.satisfied(name)}
-        return {e.job.name: line for e, line in lines if strange(line, e.job.name in waits)}
+        graph, found = self.graph, {e.job.name: line for e, line in lines}
+        waits = {name for name in found if name in graph.jobs and not graph.satisfied(name)}
+        return {name: line for name, line in found.items() if strange(line, name in waits)}
 
     def others(self) -> dict[Queued, int]:
         """The person's jobs in the queue that are not of this run: they fill limits, too."""
