@@ -6,11 +6,13 @@ somebody needs appears or goes (`early`), so that a marker is not found out an i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
-from jobauto.clock import Clock
+from jobauto import quoting
+from jobauto.clock import Clock, growing
 from jobauto.graph import Graph
 from jobauto.host import Host
 from jobauto.ledger import Ledger
@@ -19,6 +21,10 @@ from jobauto.model import Seen, State
 from jobauto.remote.observation import Observe, Wait
 from jobauto.run import Run
 from jobauto.schedulers import Dialect
+
+log = logging.getLogger("jobauto")
+
+LEAVING = 0.25  # seconds, then growing: until it is asked whether finished jobs have left
 
 
 @dataclass(slots=True)
@@ -38,12 +44,17 @@ class Looking:
     seen: Seen = field(default_factory=Seen)
     resting: Callable[[], AbstractContextManager[None]] = nullcontext
     _asked: float | None = None  # when the scheduler answered last
+    _leaving: int = 0  # looks in a row that wait for nothing but this
     _gap: bool = True  # the last look failed, or there was none
 
-    def rest(self, interval: float) -> float:
-        """Seconds until the scheduler is to be asked again."""
+    def rest(self, interval: float, leaving: bool = False) -> float:
+        """Seconds until the scheduler is to be asked again: `interval` after its last answer, or
+        soon if it is only to say that finished jobs are `leaving`, as then the run is over."""
+        self._leaving = self._leaving + 1 if leaving else 0
         if self._asked is None:
             return 0.0
+        if leaving:
+            interval = growing(self._leaving - 1, min(LEAVING, interval), interval)
         return max(0.0, self._asked + interval - self.clock.elapsed())
 
     def may_wait(self) -> bool:
@@ -77,3 +88,12 @@ class Looking:
             self._asked = self.clock.elapsed()
             self.seen = self.missing.learn(found)
         return self.seen
+
+    def found_late(self) -> list[tuple[str, str]]:
+        """Jobs given up as unsure that the queue names after all, with their JOBIDs."""
+        found = []
+        for entry in self.ledger.unsure():
+            if entry.attempt and (jobid := self.seen.by_token(entry.attempt.token)):
+                found.append((entry.job.name, jobid))
+                log.warning("%s was submitted after all: %s", quoting.shown(entry.job.name), jobid)
+        return found

@@ -122,7 +122,7 @@ def loop(
                 monitor.fetch_all()
                 _show(show, monitor, link)
                 return _exit_code(monitor)
-            wait = monitor.looking.rest(monitor.obeying.interval)
+            wait = monitor.rest()
         except (RemoteError, OSError) as error:  # OSError: a full disk here, for one
             wait = link.failed(error, monitor.clock.now())
             with contextlib.suppress(OSError):

@@ -44,7 +44,6 @@ from jobauto.submitting import Submitting
 
 log = logging.getLogger("jobauto")
 
-
 @dataclass(slots=True)
 class Monitor:
     """Runs one run to its end. It keeps nothing that cannot be read back from the run folder."""
@@ -203,7 +202,7 @@ class Monitor:
             elif entry.attempt and not entry.jobid and entry.attempt.token not in seen.claims:
                 self.submitting.unclaimed.add(name)
         if not seen.early:
-            now_accepted += self._found_late(seen)
+            now_accepted += self.looking.found_late()
             self.ledger.accept(now_accepted, self.clock.date())
             self.ledger.note_running(seen)
             for jobid, attempt in list(self.ledger.lingering.items()):
@@ -214,15 +213,6 @@ class Monitor:
         for file in seen.missing:
             self.graph.departed(file)
         self.queue(self.graph.freed_by_absence(seen.missing))
-
-    def _found_late(self, seen: Seen) -> list[tuple[str, str]]:
-        """Jobs given up as unsure that the queue names after all, with their JOBIDs."""
-        found = []
-        for entry in self.ledger.unsure():
-            if entry.attempt and (jobid := seen.by_token(entry.attempt.token)):
-                found.append((entry.job.name, jobid))
-                log.warning("%s was submitted after all: %s", quoting.shown(entry.job.name), jobid)
-        return found
 
     def _settle(self, entry: Entry, verdict: Verdict, seen: Seen) -> None:
         name, date = entry.job.name, self.clock.date()
@@ -282,7 +272,16 @@ class Monitor:
 
     def over(self) -> bool:
         """Nothing is in the queue, nothing may start, and nothing awaited has appeared."""
-        if self.ledger.in_flight() or self.ledger.lingering or any(self.submitting.ready()):
+        return not self.ledger.lingering and self._ended()
+
+    def rest(self) -> float:
+        """Seconds until the scheduler is to be asked again."""
+        leaving = bool(self.ledger.lingering) and self._ended()
+        return self.looking.rest(self.obeying.interval, leaving)
+
+    def _ended(self) -> bool:
+        """No job is in flight, or may start."""
+        if self.ledger.in_flight() or any(self.submitting.ready()):
             return False
         shared = self.submitting.shared
         if (shared and not shared.settled()) or (self.inbox and self.inbox.waits()):
