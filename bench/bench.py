@@ -7,12 +7,15 @@ machine. Without --only all but `peers` are measured.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol
 
+# what is measured starts with compiled modules, as for anybody who starts it for the second time
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 

@@ -17,11 +17,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from jobauto.clock import Clock
 from jobauto.errors import RemoteError
 from jobauto.host import Host, Pull
 from jobauto.run import Run
 
 log = logging.getLogger("jobauto")
+
+APART = 3.0  # seconds from one pull to the next, if an interval is shorter than that
 
 
 @dataclass(slots=True)
@@ -31,10 +34,12 @@ class Fetching:
     run: Run
     host: Host
     patterns: Sequence[str]
+    clock: Clock = field(default_factory=Clock)
     due: set[str] = field(default_factory=set)
     _coming: set[str] = field(default_factory=set)  # the folders of the pull that goes on
     _pull: Pull | None = None
     _failed: bool = False  # the last one
+    _next: float = 0.0  # when another may begin
 
     def note(self, folder: str) -> None:
         """Something in a folder is to be fetched, by the next pull."""
@@ -46,7 +51,8 @@ class Fetching:
         return self._pull is not None
 
     def go_on(self) -> None:
-        """Begin a pull of what is due, unless one goes on; RemoteError as in `catch_up`.
+        """Begin a pull of what is due, unless one goes on or was just begun; RemoteError as in
+        `catch_up`.
 
         After one that failed the next is waited for, so that trouble which lasts is seen in each
         tick, and not in every other one.
@@ -56,7 +62,8 @@ class Fetching:
         self.settle()
         if self._failed:
             self.catch_up()
-        elif self.due:
+        elif self.due and self.clock.elapsed() >= self._next:
+            self._next = self.clock.elapsed() + APART
             self._begin()
 
     def settle(self) -> None:

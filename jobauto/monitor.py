@@ -44,6 +44,7 @@ from jobauto.submitting import Submitting
 
 log = logging.getLogger("jobauto")
 
+
 @dataclass(slots=True)
 class Monitor:
     """Runs one run to its end. It keeps nothing that cannot be read back from the run folder."""
@@ -79,7 +80,7 @@ class Monitor:
         self._moved = self.clock.elapsed()
         parts = (self.run, self.graph, self.ledger, self.host, self.dialect)
         self.looking = Looking(*parts, Missing(), self.clock)
-        self.fetching = Fetching(self.run, self.host, self.results)
+        self.fetching = Fetching(self.run, self.host, self.results, self.clock)
         more = (self.limits, self.noticing)
         self.submitting = Submitting(*parts, *more, self.fetching, self.asking, self.clock)
         self.obeying = Obeying(*parts, *more, self.clock, self.interval)

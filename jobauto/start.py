@@ -15,14 +15,14 @@ from jobauto.admitting import admitting
 from jobauto.clock import Clock
 from jobauto.errors import NeedsLogin, NoConnection, RemoteError, UserError, raise_all
 from jobauto.graph import Graph
-from jobauto.host import Host, Runner, connect
+from jobauto.host import Host, Runner
 from jobauto.judge import Patience
 from jobauto.ledger import Ledger
 from jobauto.limits import limits_of
+from jobauto.meeting import check_look_ahead, host_of, let_in, meet, open_host
 from jobauto.monitor import Monitor
 from jobauto.noticing import Noticing
 from jobauto.ordering import CRITICAL, ordering
-from jobauto.remote import probe
 from jobauto.reusing import reusing
 from jobauto.run import Run
 from jobauto.schedulers import DIALECTS
@@ -74,20 +74,30 @@ def _old_run(ldir: Path, datedir: str | None) -> Run | None:
     return run.open_run(ldir) if run.is_run(ldir) else None
 
 
-def new_run(chosen: Settings, runner: Runner, clock: Clock) -> tuple[Run, Host]:
+def new_run(
+    chosen: Settings,
+    runner: Runner,
+    clock: Clock,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> tuple[Run, Host]:
     """Check the init tree, the remote and all placeholders, then make the dated copy.
 
-    Raises before anything is made or sent if anything is wrong.
+    Raises before anything is made or sent if anything is wrong. While the connection is made the
+    tree is checked, and `meanwhile` called.
     """
     init = chosen.ldir / "init"
-    found, _, warnings = run.check(init)
     folder = run.new_folder(chosen.ldir, clock.now())
     plan = run.plan(chosen, folder)
-    run.check_scripts(init, found, run.filler(chosen, "/", folder.name))
-    for warning in warnings:
-        log.warning("%s", warning)
-    host = open_host(plan, runner, mirrored=chosen.rdir is not None)
+    host = host_of(plan, runner, mirrored=chosen.rdir is not None)
     try:
+        if init.is_dir():
+            host.knock()
+        found, _, warnings = run.check(init)
+        run.check_scripts(init, found, run.filler(chosen, "/", folder.name))
+        for warning in warnings:
+            log.warning("%s", warning)
+        meanwhile()
+        let_in(host, runner)
         meet(plan, chosen, host)
         check_look_ahead(plan, chosen)
         run.check_names(found, DIALECTS[plan.scheduler], plan.rdir)
@@ -98,57 +108,6 @@ def new_run(chosen: Settings, runner: Runner, clock: Clock) -> tuple[Run, Host]:
         raise
     log.info("%s: %d jobs", plan.folder, len(found.jobs))
     return plan, host
-
-
-def host_of(of: Run, runner: Runner, mirrored: bool) -> Host:
-    """The host of a run, not connected yet."""
-    socket = lock.socket_folder() / of.id if of.remote != "local" else Path()
-    return connect(of.remote, socket, mirrored, runner)
-
-
-def open_host(of: Run, runner: Runner, mirrored: bool) -> Host:
-    """The host of a run, connected."""
-    host = host_of(of, runner, mirrored)
-    let_in(host, runner)
-    return host
-
-
-def let_in(host: Host, runner: Runner) -> None:
-    """Connect; a person at the terminal is asked for what that needs."""
-    try:
-        host.open()
-    except NeedsLogin as error:
-        if not runner.person or "host key" in error.what:
-            raise
-        host.login()
-
-
-def meet(plan: Run, chosen: Settings, host: Host) -> None:
-    """Ask the remote what it is, and keep the answer in the run."""
-    asked = probe.Probe(chosen.rdir or str(chosen.ldir), wanted=chosen.scheduler)
-    found = host.ask(asked)
-    if not found.folder:
-        raise UserError(
-            f"cannot write there: {found.complaint or 'no permission'}",
-            f"{host.name}:{chosen.rdir or chosen.ldir}",
-            "choose another --rdir",
-        )
-    plan.scheduler = probe.choose(chosen.scheduler, found, host.name).name
-    plan.remote_host = found.host
-    plan.rdir = f"{found.folder}/{plan.folder.name}" if chosen.rdir else str(plan.folder.resolve())
-    if host.mirrored:
-        host.check_tools()
-        if not found.rsync:
-            raise UserError(
-                "rsync is not installed there", host.name, "install rsync; it carries all files"
-            )
-
-
-def check_look_ahead(of: Run, chosen: Settings) -> None:
-    """UserError if jobs are to be handed in ahead where that cannot be."""
-    if chosen.native_deps and not DIALECTS[of.scheduler].after:
-        what = f"--native-deps: {of.scheduler} lets no job wait for others"
-        raise UserError(what, hint="leave it out: what a job needs is looked for twice a second")
 
 
 def prepare(
@@ -224,16 +183,21 @@ def _settled(graph: Graph, ledger: Ledger, name: str) -> bool:
 
 @contextmanager
 def monitoring(
-    given: dict[str, Any], runner: Runner, clock: Clock, say: Callable[[Run], None]
+    given: dict[str, Any],
+    runner: Runner,
+    clock: Clock,
+    say: Callable[[Run], None],
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[tuple[Monitor, Settings]]:
     """A monitor ready to tick, its run locked and its host connected until the end of the block.
 
-    `say` is told of the run as soon as its folder exists.
+    `say` is told of the run as soon as its folder exists, `meanwhile` called while the host lets
+    us in for the first time.
     """
     chosen, old = read_options(given)
     host: Host | None = None
     if old is None:
-        old, host = new_run(chosen, runner, clock)
+        old, host = new_run(chosen, runner, clock, meanwhile)
     say(old)
     with watching(old, chosen, host, runner, clock) as monitor:
         yield monitor, chosen

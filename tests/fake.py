@@ -332,6 +332,9 @@ class FakeHost:
         self.coming: list[FakePull] = []  # those that go on
         self.hook: Callable[[Any], None] = lambda request: None
 
+    def knock(self) -> None:
+        pass
+
     def open(self) -> None:
         self.opened += 1
 

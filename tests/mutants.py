@@ -101,8 +101,8 @@ MUTANTS = [
     Mutant(
         "claim",
         "remote/submission.py",
-        'mkdir "$claim" 2>/dev/null',
-        'mkdir -p "$claim" 2>/dev/null',
+        "take() { set -C;",
+        "take() {",
     ),
     Mutant(
         "adopt before retry",

@@ -23,12 +23,12 @@ from jobauto.errors import DONE, SOME_FAILED, UserError
 from jobauto.host import Runner
 from jobauto.judge import Absence, Judge, Patience, Verdict
 from jobauto.ledger import Entry
+from jobauto.meeting import check_look_ahead
 from jobauto.model import Attempt, Claim, Ending, Job, Seen, State
 from jobauto.remote.observation import Suspect
 from jobauto.remote.submission import TURNED_BACK, Ahead, Submit
 from jobauto.schedulers import DIALECTS
 from jobauto.settings import Settings
-from jobauto.start import check_look_ahead
 
 SH = {name: "#!/bin/sh\n" for name in CHAIN if "dependency" not in name}
 

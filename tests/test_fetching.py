@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import posixpath
+import random
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -26,8 +28,10 @@ class Copying(FakeHost):
     so many of the next pulls `fail`."""
 
     fail = 0
+    begun: Callable[[], None] = staticmethod(lambda: None)
 
     def pull(self, folder: str, run: Path, patterns: Sequence[str], only: Sequence[str]) -> Pull:
+        self.begun()
         self.pulled.append(tuple(only))
         files = [f for f in self.cluster.files if not only or posixpath.dirname(f) in only]
         return self.on_its_way(lambda: self._bring(run, files))
@@ -105,6 +109,22 @@ def test_what_ends_while_files_come_home_comes_with_the_next_pull(
     assert w.waits == 0
     w.tick(monitor, 3)
     assert w.host.pulled[2:] == []
+
+
+@pytest.mark.parametrize(("interval", "apart"), [(1.0, 3), (10.0, 10)])
+def test_with_a_short_interval_not_every_tick_brings_files_home(
+    away: Callable[..., Away], interval: float, apart: int
+) -> None:
+    w = away(folders(8), maxqsub=4, interval=interval)
+    dice = random.Random(1)
+    for name in folders(8):
+        w.cluster.plans[name] = FakeJob(seconds=dice.uniform(2, 20))
+    when: list[float] = []
+    w.copying.begun = lambda: when.append(w.clock.elapsed())
+    assert w.finish() == DONE
+    gaps = [b - a for a, b in pairwise(when[:-2])]  # the end waits for nothing
+    assert len(gaps) > 3
+    assert apart - 0.01 <= min(gaps) < 2 * apart
 
 
 def test_a_marker_of_an_earlier_attempt_that_comes_home_late_is_not_sent_back(

@@ -68,6 +68,7 @@ ORDER = [
     "obeying",
     "monitor",
     "loop",
+    "meeting",
     "start",
     "actions",
     "telling",

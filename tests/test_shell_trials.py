@@ -29,6 +29,7 @@ from test_observation import LOCAL, SLURM, Remote, every_shell, remote  # noqa: 
 from jobauto.judge import Absence, Judge, Patience, Verdict, accepted
 from jobauto.ledger import Entry
 from jobauto.model import Attempt, Job
+from jobauto.remote.clearing import Clear, Gone
 from jobauto.remote.framing import Answer, Request
 from jobauto.remote.killing import Kill
 from jobauto.remote.observation import Observe
@@ -317,9 +318,9 @@ def test_a_shell_notes_its_own_start_in_the_claim(remote: Remote) -> None:
 
 def full_for(remote: Remote, file: str) -> None:
     """Let every write of this file of a claim fail, as on a full disk; "" for none."""
-    plant = f'for d in "$@"; do [ -L "$d/{file}" ] || ln -s /dev/full "$d/{file}"; done'
+    plant = f'for d; do [ ! -d "$d" ] || [ -L "$d/{file}" ] || ln -s /dev/full "$d/{file}"; done'
     real = '"$REMOTE/tools/mkdir" "$@" || exit\n'
-    here = f'case "$*" in */.jobauto/claims/*) {plant};; esac' if file else ""
+    here = f'case "$*" in *.jobauto/claims/*) {plant};; esac' if file else ""
     remote.program("mkdir", real + here)
 
 
@@ -375,9 +376,30 @@ def test_who_gives_a_claim_back_leaves_the_next_ones_alone(remote: Remote) -> No
     claim = remote.claims / attempt.token
     (remote.tmp / "tools" / "ln").symlink_to(shutil.which("ln", path="/bin:/usr/bin") or "ln")
     full_for(remote, "begun")
-    remote.program("rmdir", f'"$REMOTE/tools/rmdir" "$@" && "$REMOTE/tools/mkdir" {claim}')
+    remote.program("rm", f'"$REMOTE/tools/rm" "$@"; [ -e {claim}/begun ] || echo 1 >{claim}/begun')
     remote.ask(remote.submit(attempt))
-    assert list(claim.iterdir()) == []
+    assert [path.name for path in claim.iterdir()] == ["begun"]
+    assert (claim / "begun").read_text() == "1\n"
+    assert submissions(remote) == {}
+
+
+@every_shell
+def test_a_submission_that_comes_after_its_folder_was_cleared_submits_nothing(
+    remote: Remote,
+) -> None:
+    cluster(remote)
+    attempt = remote.attempt()
+    remote.ask(remote.submit(attempt))
+    remote.program("find", 'exec /usr/bin/find "$@"')
+    remote.program("chmod", 'exec /bin/chmod "$@"')
+    remote.program("mv", 'exec /bin/mv "$@"')
+    gone = Gone(attempt.job.folder, attempt.token.removesuffix("-1"))
+    cleared = remote.ask(Clear(str(remote.run), [gone]))
+    assert (cleared.kept, cleared.stay) == (frozenset(), frozenset())
+    assert [path.name for path in remote.claims.glob("*/*")] == ["begun"]
+    remote.attempt()  # a folder of that name comes again
+    remote.ask(remote.submit(attempt))
+    assert len(submissions(remote)[attempt.token]) == 1
 
 
 def test_a_marker_that_cannot_be_removed_is_a_refusal_with_words(remote: Remote) -> None:

@@ -14,11 +14,11 @@ from trees import job, make, sleepers
 
 from jobauto.errors import CouldNotAsk
 from jobauto.host import Runner
-from jobauto.remote.framing import Answer
-from jobauto.remote.steering import PER_COMMAND, Steer
+from jobauto.meeting import open_host
+from jobauto.remote.framing import PER_COMMAND, Answer
+from jobauto.remote.steering import Steer
 from jobauto.run import Run, open_run
 from jobauto.schedulers import DIALECTS
-from jobauto.start import open_host
 
 SLOTS = 64  # of the lab
 

@@ -12,12 +12,13 @@ from jobauto.host import Host, Runner
 from jobauto.judge import adopted, refused
 from jobauto.ledger import Entry, Ledger
 from jobauto.lock import Holder
+from jobauto.meeting import host_of, let_in
 from jobauto.model import InQueue, Queued, Seen
 from jobauto.remote.killing import Kill, Killed
 from jobauto.remote.observation import Observe
 from jobauto.run import Run, open_run
 from jobauto.schedulers import DIALECTS
-from jobauto.start import host_of, let_in, share
+from jobauto.start import share
 
 # seconds from one look to the next at jobs that take their time to end; then they are left
 PAUSES = (0.25, 0.25, 0.5, *[1.0] * 14)

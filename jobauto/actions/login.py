@@ -9,8 +9,8 @@ from jobauto import lock
 from jobauto.errors import UserError
 from jobauto.host import Runner
 from jobauto.lock import Holder
+from jobauto.meeting import host_of
 from jobauto.run import open_run
-from jobauto.start import host_of
 
 
 @dataclass(frozen=True, slots=True)

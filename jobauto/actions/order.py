@@ -16,6 +16,7 @@ from jobauto.clock import Clock
 from jobauto.errors import UserError, raise_all
 from jobauto.host import Runner
 from jobauto.lock import Holder
+from jobauto.meeting import host_of, let_in
 from jobauto.model import State
 from jobauto.orders import Order
 from jobauto.quoting import shown
@@ -24,7 +25,7 @@ from jobauto.run import Run
 from jobauto.schedulers import DIALECTS
 from jobauto.settings import WEEK
 from jobauto.sources import refused
-from jobauto.start import host_of, let_in, prepare, read_options
+from jobauto.start import prepare, read_options
 
 _OPEN = frozenset(state for state in State if not state.final)
 #: in which states a job must be for a verb, and what to say of the others

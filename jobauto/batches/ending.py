@@ -15,9 +15,9 @@ from jobauto.batches.running import place_of, why_kept
 from jobauto.clock import Clock
 from jobauto.errors import UserError
 from jobauto.host import Host, Runner
+from jobauto.meeting import host_of, let_in
 from jobauto.model import State
 from jobauto.run import Run, open_run
-from jobauto.start import host_of, let_in
 
 _IN_FLIGHT = (State.STARTED, State.SUBMITTING)
 

@@ -13,11 +13,12 @@ from jobauto.clock import Clock
 from jobauto.errors import DONE
 from jobauto.host import Runner
 from jobauto.host.transfer import push_command
+from jobauto.meeting import open_host
 from jobauto.model import Job
 from jobauto.remote import probe
 from jobauto.schedulers import DIALECTS, Dialect
 from jobauto.settings import Settings
-from jobauto.start import open_host, read_options
+from jobauto.start import read_options
 
 
 def dry_run(given: dict[str, Any]) -> int:

@@ -87,7 +87,14 @@ def _run(given: dict[str, object]) -> int:
         log.info("jobauto %s, run %s", __version__, run.folder)
         screen.begin(run)
 
-    with stopping(runner), monitoring(given, runner, clock, begin) as (monitor, chosen):
+    def meanwhile() -> None:
+        if not (given.get("once") or given.get("no_http")):
+            import jobauto.web.server  # noqa: F401  (a third of all that is imported)
+
+    with (
+        stopping(runner),
+        monitoring(given, runner, clock, begin, meanwhile) as (monitor, chosen),
+    ):
         take_part(monitor, chosen)
         if chosen.initonly:
             monitor.host.open()

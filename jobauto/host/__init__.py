@@ -24,6 +24,9 @@ class Host(Protocol):
     #: False where jobs run in the dated folder itself, and nothing is copied
     mirrored: bool
 
+    def knock(self) -> None:
+        """Begin to make the connection, if there is none, and wait for nothing."""
+
     def open(self) -> None:
         """Make the connection, if there is none; NoConnection with what to do about it."""
 

@@ -27,6 +27,9 @@ class LocalHost:
         self.mirrored = mirrored
         self._shell = Session(runner, ["sh", "-s"])
 
+    def knock(self) -> None:
+        return None
+
     def open(self) -> None:
         return None
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from jobauto.errors import NeedsLogin, NoConnection
 from jobauto.host import transfer
-from jobauto.host.process import Runner
+from jobauto.host.process import Beside, Runner
 from jobauto.host.pulling import Over, Pull, Rsync
 from jobauto.host.session import Session
 from jobauto.quoting import shown
@@ -49,14 +49,21 @@ class SshHost:
         self.runner = runner
         argv = ["ssh", "-S", str(socket), *_NO_OWN_LOGIN, "--", destination, "sh -s"]
         self._shell = Session(runner, argv)
+        self._knocking: Beside | None = None
         self._alone = False  # rsync needs the only session that may be open
 
-    def open(self) -> None:
-        if self.connected():
+    def knock(self) -> None:
+        if self._knocking or self.connected():
             return
         self._make_room()
-        answer = self._ssh([*self._master(), "-oBatchMode=yes"], LOGIN_TIMEOUT)
-        if answer.exit_code != 0:
+        options = [*self._master(), "-oBatchMode=yes"]
+        self._knocking = self.runner.beside(self._argv(options), timeout=LOGIN_TIMEOUT)
+
+    def open(self) -> None:
+        self.knock()
+        knocking, self._knocking = self._knocking, None
+        answer = knocking.finish() if knocking else None
+        if answer and answer.exit_code != 0:
             raise explain(self.name, answer.err)
 
     def connected(self) -> bool:
@@ -66,7 +73,7 @@ class SshHost:
         if self.connected():
             return
         self._make_room()
-        status = self.runner.talk(["ssh", "-S", str(self.socket), *self._master(), "--", self.name])
+        status = self.runner.talk(self._argv(self._master()))
         if status != 0:
             raise NeedsLogin(f"could not log in to {self.name}", hint=f"try: ssh {self.name} true")
 
@@ -88,8 +95,10 @@ class SshHost:
             self._ssh(["-O", "exit"], 10.0)
 
     def _ssh(self, options: Sequence[str], timeout: float) -> Answer:
-        argv = ["ssh", "-S", str(self.socket), *options, "--", self.name]
-        return self.runner.run(argv, timeout=timeout)
+        return self.runner.run(self._argv(options), timeout=timeout)
+
+    def _argv(self, options: Sequence[str]) -> list[str]:
+        return ["ssh", "-S", str(self.socket), *options, "--", self.name]
 
     def ask(self, request: Request[T]) -> T:
         answer = self._shell.ask(request.script(), request.timeout)

@@ -17,10 +17,11 @@ from jobauto.inbox.running import Inbox
 from jobauto.inbox.taking import Taking
 from jobauto.inbox.ways import Ways
 from jobauto.ledger import attempts, files
+from jobauto.meeting import meet, open_host
 from jobauto.run import Run
 from jobauto.schedulers import DIALECTS
 from jobauto.settings import Settings
-from jobauto.start import meet, open_host, same_place, watching
+from jobauto.start import same_place, watching
 
 PERIOD = 60.0  # seconds
 LOG_BYTES = 4 << 20

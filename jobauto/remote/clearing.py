@@ -1,6 +1,6 @@
 """Folders of an inbox's jobs that are over and home: taken away from the remote, or put aside.
 
-A claim is emptied, but stays: a submission that arrives late still finds that it was made.
+A claim is emptied, but `begun` stays: a submission that arrives late still finds that it was made.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jobauto.remote.framing import CLAIMS, Answer, Frame, closed
 # comes late finds no folder, as one of the same name is sent only when all of this is over.
 _CLEAR = r"""
 clear() { # clear NUMBER FOLDER PREFIX KEEP
-  [ -z "$3" ] || rm -f "$claims/$3"-*/*
+  [ -z "$3" ] || rm -f "$claims/$3"-*/[!b]* # all but `begun`
   [ "$2" ] && [ -d "$2" ] || return 0
   chmod u+rwx "$2"
   if [ "$4" ] || [ "$(find "$2" -type l -print | head -n 1)" ]; then

@@ -19,6 +19,7 @@ from jobauto.errors import CouldNotAsk
 
 T_co = TypeVar("T_co", covariant=True)
 CLAIMS = ".jobauto/claims"
+PER_COMMAND = 1000  # JOBIDs or tokens on one command line
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 # look PID: sets $code (the state's letter, empty when there is no such process), $start, which
@@ -154,6 +155,12 @@ class Section:
     @property
     def errors(self) -> str:
         return "".join(line + "\n" for line in self.err)
+
+
+def portions(words: Sequence[str]) -> Iterator[list[str]]:
+    """JOBIDs or tokens for one command line after the other, fit to stand there as they are."""
+    for n in range(0, len(words), PER_COMMAND):
+        yield [quoting.plain(word) for word in words[n : n + PER_COMMAND]]
 
 
 def closed(lines: list[str], tag: str, missing: str) -> Iterator[Section]:

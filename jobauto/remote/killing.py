@@ -8,17 +8,16 @@ from dataclasses import dataclass, field
 from jobauto import quoting
 from jobauto.errors import CouldNotAsk
 from jobauto.model import Attempt, Claim, InQueue
-from jobauto.remote.framing import Answer, Frame, sections
+from jobauto.remote.framing import Answer, Frame, portions, sections
 from jobauto.remote.observation import read_queue, read_tokens, with_tokens
-from jobauto.remote.steering import portions
-from jobauto.remote.submission import CLAIM_FUNCTIONS, note_claim
+from jobauto.remote.submission import CLAIM_FUNCTIONS, claim_folders, note_claim
 from jobauto.schedulers import Dialect
 
 # A claim that was made to be void looks like a refused submission.
 _VOID = r"""
 void() {
   c="$root/$claims/$1"
-  mkdir "$c" 2>/dev/null && echo "killed before it was submitted" >"$c/err" && echo 1 >"$c/rc"
+  take "$c" && echo "killed before it was submitted" >"$c/err" && echo 1 >"$c/rc"
   report "$1"
 }
 """
@@ -60,7 +59,7 @@ class Kill:
             self.dialect.prelude,
             CLAIM_FUNCTIONS,
             _VOID,
-            'mkdir -p "$root/$claims"',
+            claim_folders(self.doubtful),
             *(f"void {quoting.plain(attempt.token)}" for attempt in self.doubtful),
             "echo @kill",
             *(f"ask {quoting.word(self.dialect.kill(ids))}" for ids in portions(jobids)),

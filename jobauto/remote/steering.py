@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from jobauto import quoting
 from jobauto.errors import CouldNotAsk
-from jobauto.remote.framing import Answer, Frame, sections
+from jobauto.remote.framing import Answer, Frame, portions, sections
 from jobauto.schedulers import Dialect
-
-PER_COMMAND = 1000  # JOBIDs on one command line
-
-
-def portions(jobids: Sequence[str]) -> Iterator[list[str]]:
-    """JOBIDs for one command line after the other, fit to stand there as they are."""
-    for n in range(0, len(jobids), PER_COMMAND):
-        yield [quoting.plain(jobid) for jobid in jobids[n : n + PER_COMMAND]]
 
 
 @dataclass(frozen=True, slots=True)

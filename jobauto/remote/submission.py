@@ -1,11 +1,11 @@
 """The at-most-once protocol: one remote command submits many jobs, each behind a claim.
 
-On the remote each attempt has a folder `.jobauto/claims/<token>`. Whoever makes it (mkdir is
-atomic) submits; anybody who comes later only reads what is in it. So sending the same attempt
-again is always safe, whatever became of the first sending. Inside:
+On the remote each attempt has a folder `.jobauto/claims/<token>`. Whoever makes `begun` in it (a
+shell's noclobber is atomic) submits; anybody who comes later only reads what is in it. So sending
+the same attempt again is always safe, whatever became of the first sending. Inside:
 
-    begun   pid, host and start time of the submitting shell (the last is missing in older claims
-            and where neither /proc nor ps tells it); the earlier attempt's marker is gone by now
+    begun   first empty, then pid, host and start time of the submitting shell (the last is missing
+            where neither /proc nor ps tells it); the earlier attempt's marker is gone by then
     out err what the scheduler said
     rc      its exit status; written last, so that with it the answer is whole
 
@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from jobauto import quoting
 from jobauto.errors import CouldNotAsk
 from jobauto.model import Attempt, Claim
-from jobauto.remote.framing import CLAIMS, Answer, Frame, Section, sections
+from jobauto.remote.framing import CLAIMS, Answer, Frame, Section, portions, sections
 from jobauto.schedulers import Dialect
 
 # With this status the guard of a job that was handed in ahead ends it (EX_TEMPFAIL of sysexits.h).
@@ -42,9 +42,10 @@ root=$PWD claims={CLAIMS}
 {{ read -r here </proc/sys/kernel/hostname; }} 2>/dev/null || here=$(uname -n)
 """
     + r"""
+take() { set -C; { true >"$1/begun"; } 2>/dev/null; set -- $?; set +C; return $1; }
 report() { # report TOKEN: what lies in its claim
-  if [ -d "$root/$claims/$1" ]; then echo "@claim $1"; else echo "@noclaim $1"; return; fi
   c="$root/$claims/$1"
+  if [ -e "$c/begun" ]; then echo "@claim $1"; else echo "@noclaim $1"; return; fi
   rc=; [ -f "$c/rc" ] && read -r rc <"$c/rc" || rc=
   show o "$c/self"
   show o "$c/out" ${rc#0} # with status 0, what lacks its newline may be a half JOBID: a full disk
@@ -74,10 +75,10 @@ look $me 2>/dev/null
 me="$me $here $start"
 attempt() { # attempt TOKEN FOLDER SCRIPT MARKER [OPTION...]
   claim="$root/$claims/$1"
-  if [ $refused -lt $allowed ] && mkdir "$claim" 2>/dev/null; then
+  if [ $refused -lt $allowed ] && take "$claim"; then
     if ! { cd "$2" && { [ ! -e "$4" ] && [ ! -L "$4" ] || rm -f "$4"; }; } 2>"$claim/err"; then rc=1
     elif ! echo "$me" >"$claim/begun"; then
-      rm -f "$claim"/*; rmdir "$claim"; claim= rc=1 # a full disk: it may be another's from now on
+      rm -f "$claim/err" "$claim/begun"; claim= rc=1 # a full disk: it may be another's from now on
     else hand_in "$@" >"$claim/out" 2>"$claim/err" </dev/null 5>&-; rc=$?
     fi
     cd "$root" && [ "$claim" ] && echo $rc 2>/dev/null >"$claim/rc"
@@ -191,7 +192,7 @@ class Submit:
         calls = "\n".join(map(self._call, self.attempts))
         body = (
             f"{self.dialect.prelude}\n{CLAIM_FUNCTIONS}"
-            f'refused=0 allowed={REFUSALS}\n[ -d "$root/$claims" ] || mkdir -p "$root/$claims"\n'
+            f"refused=0 allowed={REFUSALS}\n{claim_folders(self.attempts)}\n"
             f"{self._ahead_functions()}"
             f"hand_in() {{ token=$1 script=$3; shift 4; {self._guarded()}{command}; }}\n"
             f"{_SUBMIT_FUNCTIONS}\n{calls}"
@@ -234,6 +235,12 @@ class Submit:
         words = ["=" + quoting.plain(jobid) for jobid in ahead.jobids]
         words += [*map(quoting.plain, ahead.tokens), "--", *ahead.files]
         return " ".join(["ahead", *map(quoting.word, words)])
+
+
+def claim_folders(attempts: Sequence[Attempt]) -> str:
+    """Commands that make the folders of claims, many with one program; empty they are no claims."""
+    some = portions([attempt.token for attempt in attempts])
+    return "\n".join("mkdir -p " + " ".join(f"{CLAIMS}/{t}" for t in tokens) for tokens in some)
 
 
 def read_claims(lines: list[str]) -> dict[str, Claim]:
