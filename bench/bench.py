@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import ahead  # noqa: E402
+import chains  # noqa: E402
 import killing  # noqa: E402
 import latency  # noqa: E402
 import local  # noqa: E402
@@ -61,6 +62,12 @@ def main() -> None:
     chosen = options.parse_args()
     peers.LIMIT = chosen.limit or peers.LIMIT
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started ends as well
+    with chains.LATER:
+        measure(chosen)
+
+
+def measure(chosen: argparse.Namespace) -> None:
+    """Each measurement that is chosen, and its section."""
     for name in chosen.only:
         module = ALL[name]
         if module.LAB and not lab_is_up():

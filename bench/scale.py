@@ -69,7 +69,7 @@ def main() -> None:
 def started(ldir: str) -> dict[str, float]:
     """The start in the middle of some, each beside a bare copy of the tree.
 
-    Nothing is removed meanwhile: ext4 makes files more slowly where many were just deleted.
+    Nothing is removed meanwhile: see chains.LATER. Nor should anything have been for six minutes.
     """
     each = []
     with tempfile.TemporaryDirectory() as place:

@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -71,6 +71,7 @@ class Place:
     folder: Path  # RDIR, reachable from here as the lab is on this machine
     started: list[subprocess.Popen[str]] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)  # of the person's environment
+    later: ExitStack | None = None  # when to remove the folder, if not at once
 
     @property
     def environment(self) -> dict[str, str]:
@@ -162,18 +163,20 @@ class Place:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         if self.mirrored:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            with nullcontext(self.later) if self.later else ExitStack() as then:
+                then.callback(shutil.rmtree, self.folder, ignore_errors=True)
 
 
 @contextmanager
-def place(name: str, tmp: Path) -> Iterator[Place]:
+def place(name: str, tmp: Path, later: ExitStack | None = None) -> Iterator[Place]:
     """The place called local, mirror, plain (a host by ssh without a scheduler), or as a host of
-    the lab with one."""
+    the lab with one. At its end what was started there is ended, and its folder removed (`later`).
+    """
     scheduler = SCHEDULERS.get(name, "local")
     remote = "local" if name in ("local", "mirror") else f"lab-{name}"
     unique = f"t-{os.getpid()}-{time.monotonic_ns()}"
     folder = tmp / "remote" if remote == "local" else HOME / "work" / unique
-    made = Place(name, remote, scheduler, name != "local", tmp, folder)
+    made = Place(name, remote, scheduler, name != "local", tmp, folder, later=later)
     try:
         yield made
     finally:
