@@ -88,7 +88,7 @@ def _run(given: dict[str, object]) -> int:
         screen.begin(run)
 
     def meanwhile() -> None:
-        if not (given.get("once") or given.get("no_http")):
+        if not any(map(given.get, ("once", "no_http", "initonly"))):
             import jobauto.web.server  # noqa: F401  (a third of all that is imported)
 
     with (
