@@ -14,6 +14,7 @@ from jobauto import lock, registry, run, settings, sources
 from jobauto.admitting import admitting
 from jobauto.clock import Clock
 from jobauto.errors import NeedsLogin, NoConnection, RemoteError, UserError, raise_all
+from jobauto.garbage import uncollected
 from jobauto.graph import Graph
 from jobauto.host import Host, Runner
 from jobauto.judge import Patience
@@ -74,6 +75,7 @@ def _old_run(ldir: Path, datedir: str | None) -> Run | None:
     return run.open_run(ldir) if run.is_run(ldir) else None
 
 
+@uncollected()
 def new_run(
     chosen: Settings,
     runner: Runner,
@@ -110,6 +112,7 @@ def new_run(
     return plan, host
 
 
+@uncollected()
 def prepare(
     of: Run,
     chosen: Settings,

@@ -23,6 +23,7 @@ ORDER = [
     "model",
     "placeholders",
     "clock",
+    "garbage",
     "claims",
     "resources",
     "services",
