@@ -73,7 +73,7 @@ def test_writing_waits_for_its_share_of_the_time_and_its_lines_keep_their_dates(
     slow.tick()
     assert slow.words()[NAMES[0]] == ["started"]
     assert slow.crashed().entries[NAMES[0]].state is State.STARTED, "it is found again by looking"
-    slow.time += 89
+    slow.time += 489
     slow.ledger.save(D2, 10.0)
     assert slow.writes == 1
     slow.time += 1

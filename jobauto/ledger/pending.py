@@ -11,7 +11,7 @@ from pathlib import Path
 from jobauto.ledger import attempts
 from jobauto.ledger.attempts import Line
 
-SHARE = 20  # writing may take one such part of the time
+SHARE = 100  # writing may take one such part of the time
 
 
 class Pending:
