@@ -129,9 +129,11 @@ def once(rival: Rival, python: Path) -> None:
             process = subprocess.Popen(
                 command, stdout=out, stderr=out, cwd=where.tmp, start_new_session=True
             )
-            code = wait(process, rival, where)
-            taken = time.monotonic() - begun
-        end(process, where)
+            try:
+                code = wait(process, rival, where)
+                taken = time.monotonic() - begun
+            finally:
+                end(process, where)
         ran = markers(where)
         if code == 0 and ran == JOBS:
             rival.times.append(taken)
