@@ -163,7 +163,12 @@ def end(process: subprocess.Popen[bytes], where: Place) -> None:
     folder = shlex.quote(str(where.folder))
     text = f"""squeue -h -u hpc -o '%i %Z' | while read -r id at; do
 case $at in {folder}*) scancel "$id" ;; esac; done
-for p in /proc/[0-9]*; do case $(readlink "$p/cwd") in {folder}*) kill "${{p#/proc/}}" ;; esac; done
+for how in TERM KILL; do
+  for p in /proc/[0-9]*; do
+    case $(readlink "$p/cwd") in {folder}*) kill -s $how "${{p#/proc/}}" && sleep=3 ;; esac
+  done
+  sleep ${{sleep-0}}
+done
 """
     words = ssh(where.remote)
     subprocess.run([*words, "sh -s"], input=text, text=True, capture_output=True, timeout=60)
