@@ -23,6 +23,10 @@ class Clock:
         """Seconds since some moment; never goes back."""
         return time.monotonic()
 
+    def busy(self) -> float:
+        """Seconds of CPU that this thread has used since some moment."""
+        return time.thread_time()
+
     def date(self) -> str:
         """Now, as it is written into every file."""
         return stamp(self.now())

@@ -39,13 +39,11 @@ _CONDITIONS = TypeAdapter(list[Condition])
 def write(private: Path, conditions: Sequence[Condition]) -> None:
     """Let others know; an empty list takes the file away."""
     path = private / _FILE
-    if list(conditions) == read(private):
-        return
-    if conditions:
+    if not conditions:
+        path.unlink(missing_ok=True)
+    elif list(conditions) != read(private):
         text = json.dumps([asdict(c) for c in conditions], indent=1) + "\n"
         files.replace(path, text, durable=False)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def read(private: Path) -> list[Condition]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,31 +16,49 @@ from jobauto.model import Job
 from jobauto.quoting import shown
 from jobauto.tree import PARTIAL, leads_out
 
+_HINT = "put this right, then start again"
 _SMALL = 1 << 16  # bytes that are copied at once
 
 
-def copy(init: Path, run: Path, without: Container[str] = ()) -> Path:
-    """Copy `init` beside `run` under a temporary name, to be renamed when all is well.
+def partial(run: Path) -> Path:
+    """Where the copy is made, beside the folder that it becomes when all is well."""
+    return run.with_name(f".{run.name}{PARTIAL}")
+
+
+@contextmanager
+def copied(init: Path, run: Path, without: Container[str] = ()) -> Iterator[Path]:
+    """A copy of `init`, to become `run`; removed if it has not by the end of the block. UserError.
 
     Files called as in `without`, by their paths below `init`, are left out; links are not.
     """
-    partial = run.with_name(f".{run.name}{PARTIAL}")
-    skipped = len(f"{init}/")
+    copy, skipped = partial(run), len(f"{init}/")
 
     def put(source: str, target: str) -> None:
         if source[skipped:] not in without:
             _copy_file(source, target)
 
+    with making(run):
+        copy.mkdir()  # refused if another start in the same second has made it
     try:
-        shutil.copytree(init, partial, symlinks=True, copy_function=put)
-    except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, shutil.Error):
-            file, _, why = error.args[0][0]
-            hint = "put this right, then start again"
-            raise UserError(f"cannot be copied: {why}", shown(str(file)), hint) from None
-        raise
-    return partial
+        with making(run):
+            shutil.copytree(init, copy, symlinks=True, copy_function=put, dirs_exist_ok=True)
+        os.sync()  # it takes its time, but little when only the scripts are still to be written
+        yield copy
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+@contextmanager
+def making(run: Path) -> Iterator[None]:
+    """UserError where the disk does not take the copy that `run` is to be."""
+    try:
+        yield
+    except shutil.Error as error:
+        file, _, why = error.args[0][0]
+        raise UserError(f"cannot be copied: {why}", shown(str(file)), _HINT) from None
+    except OSError as error:
+        what = f"the dated copy cannot be made: {error.strerror or error}"
+        raise UserError(what, str(run), _HINT) from error
 
 
 def _copy_file(source: str, target: str) -> None:

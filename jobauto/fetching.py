@@ -34,7 +34,7 @@ class Fetching:
     run: Run
     host: Host
     patterns: Sequence[str]
-    clock: Clock = field(default_factory=Clock)
+    clock: Clock
     due: set[str] = field(default_factory=set)
     _coming: set[str] = field(default_factory=set)  # the folders of the pull that goes on
     _pull: Pull | None = None
@@ -81,7 +81,13 @@ class Fetching:
             self._finish()
 
     def everything(self) -> None:
-        """Bring all home that is asked for, from all folders, and wait for it. RemoteError."""
+        """Bring all home that is asked for, from all folders, and wait for it. RemoteError.
+
+        A pull that has just begun is given up for this one, which brings its files, too.
+        """
+        if self._pull and self.clock.elapsed() < self._next:
+            self._pull.give_up()
+            self._pull, self.due = None, self.due | self._coming
         self.settle()
         self.host.pull(self.run.rdir, self.run.folder, self.patterns, ()).finish()
         self.due.clear()

@@ -1,7 +1,10 @@
-"""No search for garbage while very many objects are made that stay: a fifth of the time there."""
+"""No search for garbage where it finds none: while very many objects are made that stay (a fifth of
+the time there), and at the end of the process (0.08 s).
+"""
 
 from __future__ import annotations
 
+import atexit
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,3 +20,8 @@ def uncollected() -> Iterator[None]:
     finally:
         if before:
             gc.enable()
+
+
+def left_behind() -> None:
+    """Let what there is at the end of the process go with it."""
+    atexit.register(gc.freeze)

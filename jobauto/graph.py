@@ -3,53 +3,17 @@ seldom: importing it takes a tenth of a start, so that is done when it is asked)
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jobauto.errors import UserError
 from jobauto.model import Job
+from jobauto.needs import Need
 from jobauto.quoting import shown
 
 if TYPE_CHECKING:
     import networkx as nx
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """One line of a dependency file: a file of the run that must exist, or (`absent`) must not."""
-
-    file: str
-    line: int
-    absent: bool = False
-
-
-def parse_needs(job: Job, text: str) -> tuple[list[Need], list[UserError]]:
-    """The needs in the text of `qsub.dependency.<id>`, and the lines that cannot stand."""
-    needs: list[Need] = []
-    problems: list[UserError] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        entry = line.strip()
-        if not entry or entry.startswith("#"):
-            continue
-        absent = entry.startswith(("not ", "not\t"))
-        name = entry[4:].strip() if absent else entry
-        if "/" in name or name in ("", ".", ".."):
-            file = posixpath.normpath(posixpath.join(job.folder, name))
-        else:
-            file = f"{job.folder}/{name}" if job.folder else name
-        if name.startswith("/") or file == ".." or file.startswith("../"):
-            what = f"{shown(name)} leaves the run folder"
-            hint = "name files relative to the job's folder, inside the tree"
-        elif not name.isprintable():
-            what, hint = f"odd characters in {shown(name)}", "one file name a line, in UTF-8"
-        else:
-            needs.append(Need(file, number, absent))
-            continue
-        problems.append(UserError(what, f"{shown(job.dependency)}:{number}", hint))
-    return needs, problems
 
 
 class Graph:
@@ -70,6 +34,7 @@ class Graph:
         self._files: dict[str, set[str]] = {}  # job -> other files it misses
         self._absent: dict[str, list[str]] = {}  # job -> files that must not exist
         self._frontier: set[str] = set()  # jobs that wait for nothing but _files and _absent
+        self.edits = 0  # grows when jobs come or go, or their needs are set
         self._edges: nx.DiGraph[str] | None = None
         for job in jobs:
             self.add(job)
@@ -90,7 +55,7 @@ class Graph:
 
     def add(self, job: Job) -> None:
         """Make a job known, on hold until its needs are set."""
-        self._edges = None
+        self._edited()
         self.jobs[job.name] = job
         self.makers[job.marker] = job.name
         for user in list(self._users.get(job.marker, ())):  # so far a file of unknown origin
@@ -98,7 +63,7 @@ class Graph:
 
     def set_needs(self, name: str, needs: list[Need] | None) -> bool:
         """Set or replace what a job needs (None: hold it); True if it misses nothing."""
-        self._edges = None
+        self._edited()
         self._drop_needs(name)
         if needs is None:
             return False
@@ -110,6 +75,10 @@ class Graph:
             elif need.file not in self.present:
                 self._miss(name, need.file)
         return self._sort_in(name)
+
+    def _edited(self) -> None:
+        self.edits += 1
+        self._edges = None
 
     def _drop_needs(self, name: str) -> None:
         for need in self.needs.pop(name, []):

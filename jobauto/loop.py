@@ -124,9 +124,9 @@ def loop(
                 return _exit_code(monitor)
             wait = monitor.rest()
         except (RemoteError, OSError) as error:  # OSError: a full disk here, for one
-            wait = link.failed(error, monitor.clock.now())
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # who reads of it looks into quelist
                 monitor.ledger.catch_up()
+            wait = link.failed(error, monitor.clock.now())
         _show(show, monitor, link)
         if once and not monitor.looking.missing.absences:
             return GAVE_UP if link.what else SOME_FAILED if _bad(monitor) else DONE

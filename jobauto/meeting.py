@@ -50,7 +50,7 @@ def meet(plan: Run, chosen: Settings, host: Host) -> None:
     plan.remote_host = found.host
     plan.rdir = f"{found.folder}/{plan.folder.name}" if chosen.rdir else str(plan.folder.resolve())
     if host.mirrored:
-        host.check_tools()
+        host.check_tools(found.sums)
         if not found.rsync:
             raise UserError(
                 "rsync is not installed there", host.name, "install rsync; it carries all files"

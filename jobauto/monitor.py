@@ -6,7 +6,7 @@ notice    what a person put into an inbox, changed in the run folder, and ordere
 decide    judge every job in flight; what became ready goes to the end of quelist
 share     with --task: what others have done, and what we did
 reuse     jobs that may start take over the results of earlier ones with the same key
-record    quelist, qsub.now
+record    quelist, qsub.now, qstat; where only files were looked at, after what follows
 submit    one remote command for as many as --maxqsub allows, and record again
 fetch     one rsync of what ended, beside the next looks; of an inbox: all, and out of the run
 """
@@ -17,11 +17,11 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from jobauto import orders, quoting
+from jobauto import quoting
 from jobauto.around import Inbox
 from jobauto.asking import Asking
 from jobauto.clock import Clock
-from jobauto.errors import UserError
+from jobauto.errors import Interrupted, RemoteError
 from jobauto.fetching import Fetching
 from jobauto.graph import Graph
 from jobauto.host import Host
@@ -84,7 +84,7 @@ class Monitor:
         more = (self.limits, self.noticing)
         self.submitting = Submitting(*parts, *more, self.fetching, self.asking, self.clock)
         self.obeying = Obeying(*parts, *more, self.clock, self.interval)
-        self.standing = States(self.graph, self.ledger, self.clock.elapsed)
+        self.standing = States(self.graph, self.ledger)
 
     def tick(self, patience: float = 0.0) -> None:
         """One round, which may wait `patience` seconds for news from the remote.
@@ -105,9 +105,16 @@ class Monitor:
         self.reuse()
         self.obeying.end_killed()
         self.submitting.ahead.recall(seen)
-        self.record(seen)
-        if self.submitting.submit(seen, self.guard):
-            self.save()  # qstat has not changed
+        if not seen.early:
+            self.record(seen)
+        try:
+            behind = self.submitting.submit(seen, self.guard, self.looking.awaited_behind)
+        except (RemoteError, Interrupted):
+            self.save()
+            raise
+        self.looking.behind = behind
+        if behind or seen.early:
+            self.save()
         if not seen.early:
             if self.inbox:
                 self.inbox.bring_home()
@@ -118,13 +125,7 @@ class Monitor:
         """Take over what a person changed in the run folder, or put into an inbox; obey orders."""
         if self.inbox:
             self.inbox.take()
-        for path, order in orders.waiting(self.run.private):
-            try:
-                self.obeying.obey(order, self.looking.seen)
-            except (UserError, ValueError, KeyError) as error:  # not written by a verb of ours
-                log.error("%s: cannot be obeyed: %s", path, quoting.shown(str(error)))
-            self.ledger.save(self.clock.date())
-            path.unlink()
+        self.obeying.obey_waiting(self.looking.seen)
         self.queue(self.noticing.look())
         edited = self.ledger.edits()
         for name in sorted(edited):
@@ -267,21 +268,20 @@ class Monitor:
     def record(self, seen: Seen) -> None:
         """Write quelist, qsub.now and qstat."""
         self.save()
-        if not seen.early:
-            head = f"# {self.clock.date()} {self.dialect.name} on {self.host.name}\n"
-            files.replace(self.run.folder / "qstat", head + seen.text, durable=False)
+        head = f"# {self.clock.date()} {self.dialect.name} on {self.host.name}\n"
+        files.replace(self.run.folder / "qstat", head + seen.text, durable=False)
 
     def over(self) -> bool:
         """Nothing is in the queue, nothing may start, and nothing awaited has appeared."""
-        return not self.ledger.lingering and self._ended()
+        return not self.ledger.lingering and self._nothing_left()
 
     def rest(self) -> float:
         """Seconds until the scheduler is to be asked again."""
-        leaving = bool(self.ledger.lingering) and self._ended()
+        leaving = bool(self.ledger.lingering) and self._nothing_left()
         return self.looking.rest(self.obeying.interval, leaving)
 
-    def _ended(self) -> bool:
-        """No job is in flight, or may start."""
+    def _nothing_left(self) -> bool:
+        """As `over`, but that finished jobs may still be leaving the queue."""
         if self.ledger.in_flight() or any(self.submitting.ready()):
             return False
         shared = self.submitting.shared

@@ -10,8 +10,9 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from jobauto import quoting
+from jobauto import orders, quoting
 from jobauto.clock import Clock
+from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.host import Host
 from jobauto.ledger import Entry, Ledger
@@ -42,6 +43,19 @@ class Obeying:
     clock: Clock
     interval: float
     _ended: set[str] = field(default_factory=set)  # JOBIDs that the scheduler was told to end
+
+    def obey_waiting(self, seen: Seen) -> None:
+        """Do what was ordered meanwhile. `seen`: the last look.
+
+        RemoteError: what is left has to be done again.
+        """
+        for path, order in orders.waiting(self.run.private):
+            try:
+                self.obey(order, seen)
+            except (UserError, ValueError, KeyError) as error:  # not written by a verb of ours
+                log.error("%s: cannot be obeyed: %s", path, quoting.shown(str(error)))
+            self.ledger.save(self.clock.date())
+            path.unlink()
 
     def obey(self, order: Order, seen: Seen) -> list[str]:
         """Do what is ordered; the jobs that it changed. `seen`: the last look.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ from jobauto.asking import Asking
 from jobauto.conditions import Condition
 from jobauto.copying import Filler
 from jobauto.errors import UserError, raise_all
-from jobauto.graph import Graph, Need, parse_needs
+from jobauto.graph import Graph
 from jobauto.ledger import files
 from jobauto.model import Attempt, Job, stamp
+from jobauto.needs import Need, parse_needs
 from jobauto.quoting import shown, word
 from jobauto.reuse.keys import keys
 from jobauto.schedulers import DIALECTS, Dialect
@@ -185,7 +185,7 @@ def read_needs(root: Path, graph: Graph, name: str) -> tuple[list[Need] | None, 
     """The needs of one job as its dependency file says now; None without one."""
     job = graph.jobs[name]
     try:
-        text = copying.read(f"{root}/{job.dependency}").decode("utf-8", "surrogateescape")
+        text = files.decoded(copying.read(f"{root}/{job.dependency}"))
     except OSError:
         return None, []
     return parse_needs(job, text)
@@ -249,45 +249,26 @@ def check_names(found: Tree, dialect: Dialect, rdir: str) -> None:
 
 def new_folder(ldir: Path, now: float) -> Path:
     """A dated name that is free in `ldir`."""
-    while (folder := ldir / stamp(now)).exists() or _partial(folder).exists():
+    while (folder := ldir / stamp(now)).exists() or copying.partial(folder).exists():
         now += 1
     return folder
 
 
-def _partial(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}{tree.PARTIAL}")
-
-
 def create(settings: Settings, run: Run, found: Tree) -> None:
-    """Make the dated copy with its placeholders replaced; it appears whole or not at all."""
-    try:
-        _create(settings, run, found)
-    except OSError as error:
-        what = f"the dated copy cannot be made: {error.strerror or error}"
-        raise UserError(what, str(run.folder), "put this right, then start again") from error
-
-
-def _create(settings: Settings, run: Run, found: Tree) -> None:
-    folder, fill, init = run.folder, run.filler(), settings.ldir / "init"
-    partial = copying.copy(init, folder, found.jobs.keys())
-    try:
+    """Make the run of its copy (`copying.copied`), with placeholders replaced; it appears whole."""
+    fill, init, partial = run.filler(), settings.ldir / "init", copying.partial(run.folder)
+    with copying.making(run.folder):
         raise_all([p for job in found.jobs.values() for p in fill.fill(partial, job, init)])
         for job in map(found.jobs.__getitem__, found.dependencies):
             if job.folder in found.linked:
                 copying.own_dependency(partial, job, init)
         (partial / PRIVATE).mkdir(mode=0o700)
-        run.folder = partial
-        run.save()
+        replace(run, folder=partial).save()
         files.replace(partial / "kill", kill_script(), 0o755)
         # a dependency file that a power cut left empty would say: start at once
         os.sync()
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    finally:
-        run.folder = folder
-    files.flush_folder(folder.parent)
+        partial.rename(run.folder)
+        files.flush_folder(run.folder.parent)
 
 
 def kill_script() -> str:

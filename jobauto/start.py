@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jobauto import lock, registry, run, settings, sources
 from jobauto.admitting import admitting
 from jobauto.clock import Clock
+from jobauto.copying import copied
 from jobauto.errors import NeedsLogin, NoConnection, RemoteError, UserError, raise_all
 from jobauto.garbage import uncollected
 from jobauto.graph import Graph
@@ -80,12 +81,12 @@ def new_run(
     chosen: Settings,
     runner: Runner,
     clock: Clock,
-    meanwhile: Callable[[], object] = lambda: None,
+    meanwhile: Callable[[Settings], None] = lambda _chosen: None,
 ) -> tuple[Run, Host]:
     """Check the init tree, the remote and all placeholders, then make the dated copy.
 
-    Raises before anything is made or sent if anything is wrong. While the connection is made the
-    tree is checked, and `meanwhile` called.
+    Raises before anything is sent if anything is wrong, and leaves nothing behind. While the
+    connection is made the tree is checked and copied, and `meanwhile` called.
     """
     init = chosen.ldir / "init"
     folder = run.new_folder(chosen.ldir, clock.now())
@@ -98,13 +99,14 @@ def new_run(
         run.check_scripts(init, found, run.filler(chosen, "/", folder.name))
         for warning in warnings:
             log.warning("%s", warning)
-        meanwhile()
-        let_in(host, runner)
-        meet(plan, chosen, host)
-        check_look_ahead(plan, chosen)
-        run.check_names(found, DIALECTS[plan.scheduler], plan.rdir)
-        run.check_asked(init, found, plan.asking())
-        run.create(chosen, plan, found)
+        meanwhile(chosen)
+        with copied(init, plan.folder, found.jobs.keys()):
+            let_in(host, runner)
+            meet(plan, chosen, host)
+            check_look_ahead(plan, chosen)
+            run.check_names(found, DIALECTS[plan.scheduler], plan.rdir)
+            run.check_asked(init, found, plan.asking())
+            run.create(chosen, plan, found)
     except BaseException:
         host.close()
         raise
@@ -130,7 +132,7 @@ def prepare(
     if strict:
         raise_all(problems or graph.cycles())
     # others act on verdicts at once: those of a shared task, and what lets folders out of an inbox
-    ledger = Ledger(of.folder, of.id, None if chosen.task or not strict else clock.elapsed)
+    ledger = Ledger(of.folder, of.id, None if chosen.task or not strict else clock)
     first_time = not ledger.log.exists()
     known = ledger.recover()
     monitor = Monitor(
@@ -190,7 +192,7 @@ def monitoring(
     runner: Runner,
     clock: Clock,
     say: Callable[[Run], None],
-    meanwhile: Callable[[], object] = lambda: None,
+    meanwhile: Callable[[Settings], None],
 ) -> Iterator[tuple[Monitor, Settings]]:
     """A monitor ready to tick, its run locked and its host connected until the end of the block.
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from jobauto.graph import Graph
 from jobauto.ledger import Entry, Ledger
 from jobauto.model import State
-
-# Seconds after which all is found out again, if that is less than one such part of the time: the
-# graph does not tell when the needs of a job that waits were edited.
-AGAIN, SHARE = 600.0, 1000
 
 
 def all_states(
@@ -58,16 +54,15 @@ class States:
     `now` and `culprits` are as of the last `update`, as `all_states` tells them.
     """
 
-    def __init__(self, graph: Graph, ledger: Ledger, elapsed: Callable[[], float]) -> None:
+    def __init__(self, graph: Graph, ledger: Ledger) -> None:
         self.now: dict[str, State] = {}
         self.culprits: dict[str, str] = {}
         self._counts: Counter[State] = Counter()
-        self._graph, self._ledger, self._elapsed = graph, ledger, elapsed
+        self._graph, self._ledger = graph, ledger
         self._changed = ledger.follow()
         self._bad: set[str] = set()
         self._odd: set[str] = set()  # jobs that files of other origin make ready, or not
-        self._shape = (-1, -1)
-        self._again = 0.0  # when all is found out again
+        self._edits = -1  # of the graph, as of the last time that all was found out
         self._followers: list[set[str]] = []
 
     @property
@@ -86,17 +81,12 @@ class States:
         """Take over what has changed since."""
         changed = set(self._changed)
         self._changed.clear()
-        whole = self._shape != self._shape_now() or self._elapsed() >= self._again
-        if whole or not self._take(changed | self._odd):
+        if self._edits != self._graph.edits or not self._take(changed | self._odd):
             self._find_all()
         for follower in self._followers:
             follower |= changed
 
-    def _shape_now(self) -> tuple[int, int]:
-        return len(self._graph.jobs), len(self._graph.needs)
-
     def _find_all(self) -> None:
-        begun = self._elapsed()
         graph, entries = self._graph, self._ledger.entries
         before = self.now
         self.now, self.culprits = all_states(graph, entries)
@@ -108,8 +98,7 @@ class States:
             if (name in entries and entries[name].state is State.READY is not state)
             or (name not in entries and any(need.absent for need in graph.needs.get(name, ())))
         }
-        self._shape = self._shape_now()
-        self._again = begun + max(AGAIN, SHARE * (self._elapsed() - begun))
+        self._edits = graph.edits
         if self._followers:
             names = {n for n in before.keys() | self.now.keys() if before.get(n) != self.now.get(n)}
             self._tell(names)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -25,6 +26,8 @@ from jobauto.limits import Limits
 from jobauto.model import Attempt, Claim, Queued, Seen
 from jobauto.noticing import Noticing
 from jobauto.ordering import Ordering
+from jobauto.remote.following import SubmitThenLook
+from jobauto.remote.framing import CLAIMS
 from jobauto.remote.killing import Kill
 from jobauto.remote.submission import Submit
 from jobauto.reusing import Reusing
@@ -66,10 +69,17 @@ class Submitting:
         parts = (self.run, self.graph, self.ledger, self.host, self.dialect)
         self.ahead = LookAhead(*parts, self._free)
 
-    def submit(self, seen: Seen, guard: Callable[[], None]) -> bool:
-        """Hand in as many as there is room for, in their order; False if none.
+    def submit(
+        self,
+        seen: Seen,
+        guard: Callable[[], None],
+        awaited: Callable[[], Sequence[str]],
+    ) -> Seen | None:
+        """Hand in as many as there is room for, in their order; None if there were none, else what
+        was seen behind that.
 
-        `seen` is the last look; `guard` raises if the run is not ours any more.
+        `seen` is the last look; `guard` raises if the run is not ours any more; `awaited` tells the
+        files to look for.
         """
         again, room = self._room(seen)
         chosen = self._chosen(room)
@@ -81,7 +91,7 @@ class Submitting:
         after = self._ahead(asked, room - len(chosen))
         asked |= after.asked
         if not asked:
-            return False
+            return None
         names = list(asked)
         guard()
         if self.noticing.to_be_sent:
@@ -92,14 +102,16 @@ class Submitting:
         date = self.clock.date()
         attempts = self._allowed(self.ledger.intend(names, date, after.makers))
         if not attempts:
-            return True  # the intents are to be written all the same
+            return Seen(early=True)  # the intents are to be written all the same
         options = {attempt.token: asked[attempt.job.name] for attempt in attempts}
         told = self.ahead.told(attempts)
-        claims = self.host.ask(Submit(self.dialect, self.run.rdir, attempts, options, told))
+        self._make_folders(attempts)
+        submit = Submit(self.dialect, self.run.rdir, attempts, options, told)
+        claims, behind = self.host.ask(SubmitThenLook(submit, awaited()))
         self.limits.handed_in(self.clock.elapsed())
         self.unclaimed.difference_update(attempt.job.name for attempt in attempts)
         self._take_answers(attempts, claims)
-        return True
+        return behind
 
     def _allowed(self, attempts: list[Attempt]) -> list[Attempt]:
         """Those attempts that nobody else makes; the others wait for another tick."""
@@ -111,6 +123,14 @@ class Submitting:
         if others and not self.shared.conditions():
             self._leave_to_others(others)
         return [attempt for attempt in attempts if attempt.job.name in ours]
+
+    def _make_folders(self, attempts: list[Attempt]) -> None:
+        """Make the folders of claims, if they are on this machine: its shell would start a program
+        for that. What goes wrong it tells."""
+        if not self.run.mirrored:
+            with contextlib.suppress(OSError):
+                for attempt in attempts:
+                    (self.run.folder / CLAIMS / attempt.token).mkdir(parents=True, exist_ok=True)
 
     def _leave_to_others(self, attempts: list[Attempt]) -> None:
         """End attempts whose jobs others have by now. Their claims on the remote are made void, so

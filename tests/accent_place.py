@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class Place:
             while True:
                 link, _ = self.listener.accept()
                 with link:
-                    asked = b"".join(iter(lambda link=link: link.recv(65536), b""))
+                    asked = b"".join(iter(partial(link.recv, 65536), b""))
                     said = self.say(*marshal.loads(asked))
                     out, err = (text.encode("utf-8", "surrogateescape") for text in said[1:])
                     link.sendall(marshal.dumps((said[0], out, err)))

@@ -84,8 +84,10 @@ class Recorded(Said):
         """How the job ended, and the word for it in quelist."""
         [words] = self.of("ending")
         facts = _facts(words)
-        word, exit_code = facts.pop("word"), facts.pop("exit", None)
-        return Ending(int(exit_code) if exit_code else None, **facts), word
+        word, exit_code, reason = (facts.pop(key, "") for key in ("word", "exit", "reason"))
+        assert word
+        assert not facts, f"not facts of an ending: {facts}"
+        return Ending(int(exit_code) if exit_code else None, reason), word
 
     def check(self) -> None:
         """ValueError for an expectation that cannot be understood."""

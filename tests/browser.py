@@ -13,7 +13,7 @@ import places
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 __all__ = ["Seen", "browser", "page_at", "running", "watched"]
 
@@ -78,9 +78,13 @@ class Seen:
         }
         return {kind: found for kind, found in kinds.items() if found}
 
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.console.append(message.text)
+
     def watch(self, context: BrowserContext) -> None:
         """Note what all pages of this profile do from now on."""
-        context.on("console", lambda m: m.type == "error" and self.console.append(m.text))
+        context.on("console", self._said)
         context.on("weberror", lambda e: self.errors.append(str(e.error)))
         context.on("requestfailed", lambda r: self.failed.append(f"{r.url}: {r.failure}"))
         context.on("request", lambda r: self._went(r.url))

@@ -10,12 +10,15 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import lies as say
 from fakecluster import FakeCluster
 from fakeserver import open_cluster
 from places import FAKES, LAB, ROOT, Place, wait_for
+
+from jobauto import conditions
 
 SGE = {"SGE_ROOT": "/var/lib/gridengine", "SGE_CELL": "default"}
 ACCOUNTING = Path(SGE["SGE_ROOT"]) / "default/common/accounting"
@@ -78,8 +81,10 @@ def taken(host: str, folder: Path) -> Counter[str]:
 def next_number(scheduler: str) -> int:
     """Takes and gives the number of one small job: jobs are numbered one by one."""
     if scheduler in FAKES:
-        quiet = {"out": "/dev/null", "err": "/dev/null"}
-        return fake(scheduler).submit("true", name="true", folder="/", **quiet).number
+        job = fake(scheduler).submit(
+            "true", name="true", folder="/", out="/dev/null", err="/dev/null"
+        )
+        return job.number
     if scheduler == "slurm":
         return int(real("/usr/bin/sbatch", "--parsable", "-o", "/dev/null", "--wrap", "true"))
     quiet = ["-o", "/dev/null", "-j", "y", "-b", "y"]
@@ -195,16 +200,24 @@ def log_of(run: Path) -> str:
     return (run / "jobmon.log").read_text()
 
 
+def fails_again(run: Path) -> None:
+    """Wait for a further look that is not answered: each tells when the next will be."""
+    before = conditions.read(run / ".jobauto")
+    wait_for(lambda: conditions.read(run / ".jobauto") not in ([], before))
+
+
 def looks(run: Path, number: int) -> None:
     """Wait for so many further looks that were answered: each writes `qstat` anew."""
     for _ in range(number):
-        before = (run / "qstat").stat().st_ino, (run / "qstat").stat().st_mtime_ns
-        wait_for(
-            lambda before=before: (
-                (
-                    (run / "qstat").stat().st_ino,
-                    (run / "qstat").stat().st_mtime_ns,
-                )
-                != before
-            )
-        )
+        before = signature(run / "qstat")
+        wait_for(partial(differs, run / "qstat", before))
+
+
+def signature(path: Path) -> tuple[int, int]:
+    """What changes with each writing."""
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns
+
+
+def differs(path: Path, before: tuple[int, int]) -> bool:
+    return signature(path) != before

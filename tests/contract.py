@@ -53,8 +53,8 @@ def _readable(file: Path) -> None:
     answer = read(file)
     jobids = [job.jobid for job in (answer.of("queue") and answer.jobs) or []]
     jobids += [jobid for [jobid] in answer.of("jobid")]
-    for tokens in filter(None, [answer.of("tokens") and answer.tokens]):
-        jobids += [*tokens, *tokens.values()]
+    if answer.of("tokens") and answer.tokens:
+        jobids += [*answer.tokens, *answer.tokens.values()]
     for jobid in jobids:  # they stand in scripts as they are
         same(quoting.plain(jobid), jobid)
 
@@ -138,8 +138,12 @@ def _commands(dialect: Dialect, folder: Folder) -> Checks:
     jobids = told.get("jobids", ["11", "12", "13"])
     for verb, more in {"kill": (), "hold": (), "release": (), "move": ("long",)}.items():
         call = partial(getattr(dialect, verb), jobids, *more)
-        yield f"to {verb} many jobs", lambda call=call, verb=verb: same(call(), told.get(verb))
+        yield f"to {verb} many jobs", partial(_as_told, call, told.get(verb))
     yield "a shell reads all commands", partial(_shell, dialect, folder.jobids)
+
+
+def _as_told(call: Callable[[], object], expected: object) -> None:
+    same(call(), expected)
 
 
 def _shell(dialect: Dialect, jobids: list[str]) -> None:

@@ -128,7 +128,7 @@ def _state(dialect: Dialect, folder: Folder, code: str, wanted: Queued | None) -
     before, jobid, behind = folder.jobids
     good = folder.code
     said = folder.listing((before, good, "tok-1"), (jobid, code, "tok-2"), (behind, good, "tok-3"))
-    queue = look(dialect, Said(said)).queue
+    queue = dict(look(dialect, Said(said)).queue)
     found = queue.pop(jobid, None)
     same((found.state, found.code) if found else None, (wanted, code) if wanted else None)
     same(list(queue), [before, behind])

@@ -43,7 +43,7 @@ def _answers() -> bool:
     return True
 
 
-def as_superuser(*statements: sql.Composable, database: str = "postgres") -> list[Any]:
+def as_superuser(*statements: sql.SQL | sql.Composed, database: str = "postgres") -> list[Any]:
     """Run each by itself; the rows of the last one, if it has any."""
     with psycopg.connect(
         host=str(SOCKET), port=port(), user="postgres", dbname=database, autocommit=True

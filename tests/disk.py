@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,12 @@ class PowerCut(Died):
     """The whole machine is gone, with all that was not flushed."""
 
 
-_real = {"open": builtins.open, "fsync": os.fsync, "replace": os.replace, "unlink": os.unlink}
+_real: dict[str, Callable[..., Any]] = {
+    "open": builtins.open,
+    "fsync": os.fsync,
+    "replace": os.replace,
+    "unlink": os.unlink,
+}
 
 
 class Handle:
@@ -60,6 +65,10 @@ class Handle:
     def write(self, data: Any) -> int:
         self.buffer += data.encode("utf-8", "surrogateescape") if self.text else data
         return len(data)
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        for part in parts:
+            self.write(part)
 
     def flush(self) -> None:
         data, self.buffer = self.buffer, b""
@@ -169,9 +178,9 @@ class Disk:
         try:
             yield
         finally:
-            builtins.open = _real["open"]  # type: ignore[assignment]
-            os.fsync, os.replace = _real["fsync"], _real["replace"]  # type: ignore[assignment]
-            os.unlink = _real["unlink"]  # type: ignore[assignment]
+            builtins.open = _real["open"]
+            os.fsync, os.replace = _real["fsync"], _real["replace"]
+            os.unlink = _real["unlink"]
 
 
 def _names(folder: str) -> dict[str, int]:

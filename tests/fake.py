@@ -39,6 +39,9 @@ class FakeClock(Clock):
     def elapsed(self) -> float:
         return self.time
 
+    def busy(self) -> float:
+        return 0.0
+
     def sleep(self, seconds: float) -> None:
         self.time += seconds
 
@@ -114,11 +117,11 @@ class FakeCluster:
         self.held = FREE  # what the job that is just handed in waits for
         self.broken = False
         self.history: list[tuple[float, str, str]] = []  # (time, what, job)
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._events: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = count()
         self._advancing = False
 
-    def at(self, time: float, action: Callable[[], None]) -> None:
+    def at(self, time: float, action: Callable[[], object]) -> None:
         """Let something happen at its time."""
         heapq.heappush(self._events, (time, next(self._numbers), action))
 
@@ -229,8 +232,10 @@ class FakeCluster:
         number, plan = job.starts, job.plan
 
         def later(seconds: float, action: Callable[[Submitted], None]) -> None:
-            # what belongs to an earlier start does not happen
-            now_or_never = lambda: job.starts == number and not job.ended and action(job)  # noqa: E731
+            def now_or_never() -> None:
+                if job.starts == number and not job.ended:  # it may have been started again
+                    action(job)
+
             self.at(self.now + seconds, now_or_never)
 
         if plan.requeued is not None and number == 1:
@@ -347,7 +352,7 @@ class FakeHost:
     def close(self) -> None:
         self.coming.clear()
 
-    def check_tools(self) -> None:
+    def check_tools(self, has_sums: bool) -> None:
         pass
 
     def push(self, run: Path, folder: str, only: Sequence[str] = ()) -> None:

@@ -166,7 +166,7 @@ class FaultyCluster(FakeCluster):
     def _perhaps_later(self, name: str, token: str, held: Held) -> None:
         if kinds.LATE_JOBS and self.dice.random() < 0.8:
             when = self.now + self.dice.uniform(0, 50)
-            self.at(when, lambda: self.take(name, token, held) and None)
+            self.at(when, lambda: self.take(name, token, held))
 
     def look(self, tokens: bool, limited: bool = True) -> Steps[Reply]:
         if self.now < self.outage[0]:

@@ -211,8 +211,8 @@ MUTANTS = [
     Mutant(
         "a claim names the subshell",
         "remote/submission.py",
-        "{ read -r me rest </proc/self/stat; } 2>/dev/null || me=$(exec sh -c 'echo $PPID')",
-        "me=$$",
+        "then look self; else look $(exec sh -c 'echo $PPID'); fi",
+        "then look $$; fi",
         "test_session.py::test_a_submitting_subshell_that_was_killed_is_known_to_be_dead",
     ),
     Mutant(

@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -71,7 +71,7 @@ class Place:
     folder: Path  # RDIR, reachable from here as the lab is on this machine
     started: list[subprocess.Popen[str]] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)  # of the person's environment
-    later: ExitStack | None = None  # when to remove the folder, if not at once
+    later: ExitStack = field(default_factory=ExitStack)  # removes the folder
 
     @property
     def environment(self) -> dict[str, str]:
@@ -163,8 +163,7 @@ class Place:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         if self.mirrored:
-            with nullcontext(self.later) if self.later else ExitStack() as then:
-                then.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            self.later.callback(shutil.rmtree, self.folder, ignore_errors=True)
 
 
 @contextmanager
@@ -176,11 +175,12 @@ def place(name: str, tmp: Path, later: ExitStack | None = None) -> Iterator[Plac
     remote = "local" if name in ("local", "mirror") else f"lab-{name}"
     unique = f"t-{os.getpid()}-{time.monotonic_ns()}"
     folder = tmp / "remote" if remote == "local" else HOME / "work" / unique
-    made = Place(name, remote, scheduler, name != "local", tmp, folder, later=later)
-    try:
-        yield made
-    finally:
-        made.tidy()
+    with ExitStack() as own:
+        made = Place(name, remote, scheduler, name != "local", tmp, folder, later=later or own)
+        try:
+            yield made
+        finally:
+            made.tidy()
 
 
 def scheduler_calls() -> Counter[str]:

@@ -33,6 +33,10 @@ class FakePull:
     def over(self) -> bool:
         return self not in self.coming
 
+    def give_up(self) -> None:
+        if not self.over():
+            self.coming.remove(self)
+
     def finish(self) -> None:
         if not self.over():
             FakePull.waits += 1

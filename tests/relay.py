@@ -20,7 +20,7 @@ def main() -> None:
     counts = {"up": 0, "down": 0}
     way = "down" if what == "stall" else what
     while True:
-        for ready in select.select([0, link], [], [])[0]:
+        for ready in select.select([0, link.fileno()], [], [])[0]:
             direction = "up" if ready == 0 else "down"
             data = os.read(0, 8192) if ready == 0 else link.recv(8192)
             if not data:

@@ -20,6 +20,7 @@ from jobauto import orders
 from jobauto.loop import Link
 from jobauto.monitor import Monitor
 from jobauto.web import server
+from jobauto.web.sessions import FILE
 from jobauto.web.snapshot import Board
 
 __all__ = ["BAD", "CHAIN", "Answer", "Served", "World", "folders", "serve", "serving", "world"]
@@ -110,7 +111,7 @@ def serving(w: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monitor = w.monitor()
     with server.serving(monitor, None) as board:
         assert board
-        facts = json.loads((w.run.private / server.FILE).read_text())
+        facts = json.loads((w.run.private / FILE).read_text())
         yield Served(w, monitor, board, facts, killed)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trees import create
+
 from jobauto import run as runs
 from jobauto import tree
 from jobauto.model import Job
@@ -67,7 +69,7 @@ class Tree:
         run = runs.plan(chosen, base / "20270115_080000")
         run.settings = {}  # short, as it is written often
         run.id, run.scheduler, run.rdir = "5eed", "slurm", "/remote/it's a run/$(date)"
-        runs.create(chosen, run, found)
+        create(chosen, run, found)
         memory = (run.private / "run.json").read_bytes()
         return cls(run.folder, needs, memory, tree.scan(run.folder))
 

@@ -26,7 +26,7 @@ Steps = Generator[float, None, T]
 _HARMLESS = re.compile(r"[A-Za-z0-9_@%+=:,./ -]*")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"`\\]*\"")
 _TAIL = "; true"
-_PASSED_OVER = ("", "{", "}", "LC_ALL=C;", "exec", "unset", "refused=0", "eval", "look", "[", "#")
+_PASSED_OVER = ("", "{", "}", "LC_ALL=C;", "exec", "unset", "refused=0", "eval", "if", ":", "#")
 
 
 class Misquoted(AssertionError):
@@ -103,17 +103,20 @@ class Shell:
         if not _complete(self.script):
             return  # a shell reads a compound command to its end before it runs any of it
         for line in self._lines():
-            verb = line.partition(" ")[0]
-            if verb in _PASSED_OVER:
-                continue
-            yield 0.0
-            step = getattr(self, f"_{verb}", None)
-            if step:
-                yield from step(line) or ()
-                if verb == "exit" or self.over:
-                    return
-            elif not self._assign(line):
-                raise AssertionError(f"the fake shell does not know this line: {line}")
+            yield from self._do(line)
+            if line == "exit 0" or self.over:
+                return
+
+    def _do(self, line: str) -> Steps[None]:
+        verb = line.partition(" ")[0]
+        if verb in _PASSED_OVER:
+            return
+        yield 0.0
+        step = getattr(self, f"_{verb}", None)
+        if step:
+            yield from step(line) or ()
+        elif not self._assign(line):
+            raise AssertionError(f"the fake shell does not know this line: {line}")
 
     def _lines(self) -> Iterator[str]:
         """The lines outside of functions; those inside go to `functions`."""
@@ -156,8 +159,12 @@ class Shell:
     def _ls(self, line: str) -> None:
         words(line.removesuffix(" >/dev/null 2>&1"))
 
-    def _mkdir(self, line: str) -> None:
-        assert line.startswith("mkdir -p .jobauto/claims/"), line
+    def _folders(self, line: str) -> None:
+        words(line)
+        text = self.functions["folders"]
+        assert 'set -- "$@" "$claims/$token"' in text, text
+        assert 'mkdir -p "$@"' in text, text
+        assert "\nroot=$PWD claims=.jobauto/claims\n" in self.script
 
     def _echo(self, line: str) -> None:
         self.out.append(" ".join(words(line)[1:]))
@@ -220,6 +227,10 @@ class Shell:
         """Whether `cd FOLDER` works; one that begins with a dash is an option."""
         return not folder.startswith("-") and self.cluster.is_folder(posixpath.normpath(folder))
 
+    def _attempts(self, line: str) -> Steps[None]:
+        for call in self.functions[line].split("\n"):
+            yield from self._do(call)
+
     def _attempt(self, line: str) -> Steps[None]:
         _, token, *job = words(line)
         if len(job) < 3 or any(not word.startswith("-") for word in job[3:]):
@@ -233,7 +244,6 @@ class Shell:
             yield 0.0
             yield from self._submit(claim, token, *job[:3])
             self.doing = ""
-        yield from self._tell(token)
 
     def _submit(
         self, claim: Claim, token: str, folder: str, script: str, marker: str

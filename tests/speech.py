@@ -26,7 +26,9 @@ class Speech:
         self.dialect = DIALECTS[name]
         folder = self._folder = Folder(RECORDED / name)
         states = {kind: codes.split() for kind, codes in folder.told["states"].items()}
-        self._codes = {s: states[s.value][0] for s in Queued if states.get(s.value)}
+        self._codes: dict[Queued, str] = {
+            s: states[s.value][0] for s in Queued if states.get(s.value)
+        }
         refusals = list(folder.expecting("refused"))
         self.limits, self.lost, self.never = (
             [_reply(a, 1) for a in refusals if a.refusal == kind] for kind in REFUSALS

@@ -32,7 +32,7 @@ def folder(name: str, chain: Chain, plots: int = 2) -> dict[str, str]:
 
 def grid(galaxies1: int, galaxies2: int, interacts: int = 1) -> dict[str, Chain]:
     """Folders of all combinations, in an order that is a bad one."""
-    found = {}
+    found: dict[str, Chain] = {}
     for c in range(interacts):
         for b in range(galaxies2):
             for a in range(galaxies1):

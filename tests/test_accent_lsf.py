@@ -71,8 +71,14 @@ class Cluster(SmallCluster):
         folder, names = Path(job.folder), [name.replace("%J", jobid) for name in (out, err)]
         with (folder / names[0]).open("ab") as stdout, (folder / names[1]).open("ab") as stderr:
             environment = {**os.environ, "FAKE_JOB": jobid}
-            shell, streams = ["/bin/sh", "-c", command], {"stdout": stdout, "stderr": stderr}
-            done = subprocess.run(shell, cwd=folder, env=environment, timeout=60, **streams)
+            done = subprocess.run(
+                ["/bin/sh", "-c", command],
+                cwd=folder,
+                env=environment,
+                stdout=stdout,
+                stderr=stderr,
+                timeout=60,
+            )
         self.set(jobid, ended=self.now, exit_code=done.returncode)
 
 

@@ -159,7 +159,7 @@ def test_an_unsure_job_keeps_its_token(tmp_path: Path) -> None:
     entry = monitor.ledger.entries["f0/qsub.0"]
     monitor.ledger.settle("f0/qsub.0", "unsure", w.clock.date(), "test")
     assert entry.state is State.UNSURE
-    monitor.submitting.submit(monitor.looking.seen, lambda: None)
+    monitor.submitting.submit(monitor.looking.seen, lambda: None, monitor.looking.awaited_behind)
     assert w.cluster.submitted() == ["f0/qsub.0"]
 
 

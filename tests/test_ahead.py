@@ -44,7 +44,7 @@ def chain(world: Callable[..., World]) -> Callable[..., World]:
 
 
 def submissions(w: World) -> int:
-    return w.host.asked.count("Submit")
+    return w.host.asked.count("SubmitThenLook")
 
 
 def what(w: World, *wanted: str) -> list[tuple[str, str]]:

@@ -6,8 +6,10 @@ import math
 import sys
 import warnings
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -23,6 +25,7 @@ from matplotlib.collections import (
 )
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from sweeps import DECLARED
 
 from jobauto.analysis import pictures
@@ -49,6 +52,20 @@ def axes(drawn: Figure) -> Axes:
     return drawn.axes[0]
 
 
+def rows(values: object) -> list[Any]:
+    """Numbers of matplotlib, as lists."""
+    found: list[Any] = numpy.asarray(values).tolist()
+    return found
+
+
+def xs(line: Line2D) -> list[float]:
+    return rows(line.get_xdata())
+
+
+def ys(line: Line2D) -> list[float]:
+    return rows(line.get_ydata())
+
+
 def foot(drawn: Figure) -> str:
     """What stands below the picture."""
     return drawn.get_supxlabel()
@@ -58,7 +75,7 @@ def edges(band: FillBetweenPolyCollection) -> dict[float, tuple[float, float]]:
     """Lower and upper edge of a band at each x."""
     found: dict[float, list[float]] = {}
     for path in band.get_paths():
-        for x, y in path.vertices:
+        for x, y in numpy.asarray(path.vertices):
             found.setdefault(float(x), []).append(float(y))
     return {x: (min(ys), max(ys)) for x, ys in found.items()}
 
@@ -73,7 +90,7 @@ def bars(drawn: Figure) -> list[list[list[float]]]:
     return [segment.tolist() for one in found for segment in one.get_segments()]
 
 
-def energy(job: dict[str, str]) -> float:
+def energy(job: Mapping[str, str]) -> float:
     """At size 5: t + 1 and t + 3; at size 6: 10 (t + 1) and 10 (t + 3)."""
     value = float(job["t"]) + 2 * float(job["repeat"]) - 1
     return value * (10 if job["size"] == "6" else 1)
@@ -84,15 +101,15 @@ def test_a_line_is_the_means_and_its_band_their_standard_error(tmp_path: Path) -
     energies(init, energy)
     drawn = figure(collected(init))
     five, six = axes(drawn).lines
-    assert five.get_xdata().tolist() == [0.1, 250, 1000]
-    assert five.get_ydata().tolist() == pytest.approx([2.1, 252, 1002])
-    assert six.get_ydata().tolist() == pytest.approx([21, 2520, 10020])
+    assert xs(five) == [0.1, 250, 1000]
+    assert ys(five) == pytest.approx([2.1, 252, 1002])
+    assert ys(six) == pytest.approx([21, 2520, 10020])
     first, second = map(edges, bands(drawn))
     # sd of 1 and 3 is sqrt(2), its error 1
     assert first[250] == pytest.approx((251, 253))
     assert second[0.1] == pytest.approx((11, 31))
     assert foot(drawn) == "band: mean ± standard error of repeats"
-    assert to_hex(bands(drawn)[1].get_facecolor()[0]) == COLOURS[1]
+    assert to_hex(numpy.asarray(bands(drawn)[1].get_facecolor())[0]) == COLOURS[1]
 
 
 def test_labels_units_and_ticks_are_as_they_were_written(tmp_path: Path) -> None:
@@ -115,7 +132,7 @@ def test_only_points_of_where_are_drawn_and_the_title_says_so(tmp_path: Path) ->
     energies(init, energy)
     drawn = figure(collected(init))
     (line,) = axes(drawn).lines
-    assert line.get_ydata().tolist() == pytest.approx([21, 2520, 10020])
+    assert ys(line) == pytest.approx([21, 2520, 10020])
     assert axes(drawn).get_title(loc="left") == "size = 6"
     assert drawn.legends == []
 
@@ -127,7 +144,7 @@ def test_what_is_missing_is_a_gap_and_is_counted_below(tmp_path: Path) -> None:
     states["t0.1_s5_r1"] = "failed"
     drawn = figure(collected(init, states))
     five, six = axes(drawn).lines
-    assert five.get_ydata().tolist() == pytest.approx([3.1, math.nan, 1002], nan_ok=True)
+    assert ys(five) == pytest.approx([3.1, math.nan, 1002], nan_ok=True)
     assert not numpy.isnan(six.get_ydata()).any()
     assert foot(drawn).splitlines() == [
         "band: mean ± standard error of repeats, none around one repeat",
@@ -161,12 +178,13 @@ def test_a_heat_map_has_each_value_in_its_cell(tmp_path: Path) -> None:
     energies(init, lambda job: None if job["t"] == "250" and job["size"] == "6" else energy(job))
     drawn = figure(collected(init))
     (mesh,) = (c for c in axes(drawn).collections if isinstance(c, QuadMesh))
-    rows = mesh.get_array()
-    assert rows.shape == (2, 3)
-    assert rows[0].tolist() == pytest.approx([2.1, 252, 1002])  # size 5 at the bottom
-    assert rows[1].tolist() == [pytest.approx(21), None, pytest.approx(10020)]
-    assert mesh.get_coordinates()[0, 0].tolist() == [-0.5, -0.5]
-    assert mesh.get_coordinates()[2, 3].tolist() == [2.5, 1.5]
+    cells: Any = mesh.get_array()
+    corners: Any = mesh.get_coordinates()
+    assert cells.shape == (2, 3)
+    assert cells[0].tolist() == pytest.approx([2.1, 252, 1002])  # size 5 at the bottom
+    assert cells[1].tolist() == [pytest.approx(21), None, pytest.approx(10020)]
+    assert corners[0, 0].tolist() == [-0.5, -0.5]
+    assert corners[2, 3].tolist() == [2.5, 1.5]
     ticks = {text.get_text(): text.get_position() for text in axes(drawn).get_xticklabels()}
     assert [(text, x) for text, (x, _) in ticks.items()] == [("0.1", 0), ("250", 1), ("1E+3", 2)]
     assert [text.get_text() for text in axes(drawn).get_yticklabels()] == ["5", "6"]
@@ -203,7 +221,7 @@ size = { start = 1, end = 1000 }
     assert bands(line) == []
     (dots,) = (c for c in axes(heat).collections if isinstance(c, PathCollection))
     expected = sorted((float(j["t"]), float(j["size"]), float(j["t"]) * 2) for j in jobs(init))
-    places = zip(dots.get_offsets().tolist(), dots.get_array().tolist(), strict=True)
+    places = zip(rows(dots.get_offsets()), rows(dots.get_array()), strict=True)
     assert sorted((x, y, value) for (x, y), value in places) == expected
 
 
@@ -239,7 +257,7 @@ file = "w.svg"
     drawn = pictures.drawn(results, results.plots[0])
     ticks = [label.get_text() for label in axes(drawn).get_xticklabels()]
     assert ticks == ["b", "$a_b$ \\frac", "日本"]
-    first, second = (line.get_xdata().tolist() for line in axes(drawn).lines)
+    first, second = (xs(line) for line in axes(drawn).lines)
     assert all(round(x) == at and x < at for at, x in enumerate(first))
     assert all(round(x) == at and x > at for at, x in enumerate(second))
     assert len(bars(drawn)) == 6

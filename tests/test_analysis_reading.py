@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -287,11 +288,12 @@ def test_every_number_is_read_back(value: float) -> None:
 
 @given(st.text(), st.sampled_from([*TAKE]), st.sampled_from(["a", 1]))
 def test_any_text_is_a_number_or_says_why(text: str, take: str, name: str | int) -> None:
-    for find in (
+    finds: list[Callable[[], object]] = [
         lambda: from_column(Text(text), "x", name, take),
         lambda: from_key(Text(text), "x", "a.0"),
         lambda: match("a(.)", text),
-    ):
+    ]
+    for find in finds:
         try:
             assert isinstance(find(), float)
         except Unusable as error:

@@ -10,7 +10,7 @@ from fake import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
 from test_monitor import World
-from trees import make
+from trees import create, make
 
 from jobauto import run as runs
 from jobauto.asking import MARK, Asking, read
@@ -18,7 +18,7 @@ from jobauto.cli.dry_run import dry_run
 from jobauto.errors import DONE, UserError
 from jobauto.host import Runner
 from jobauto.model import Job
-from jobauto.remote.submission import Submit
+from jobauto.remote.following import SubmitThenLook
 from jobauto.resources import Resources, mebibytes, parse, seconds
 from jobauto.schedulers import DIALECTS
 from jobauto.settings import Settings
@@ -115,7 +115,7 @@ def submitted(w: World) -> str:
     scripts: list[str] = []
 
     def keep(request: Any) -> None:
-        if isinstance(request, Submit):
+        if isinstance(request, SubmitThenLook):
             scripts.append(request.script())
 
     w.host.hook = keep
@@ -143,7 +143,7 @@ def headed(tmp_path: Path, **options: Any) -> str:
     found, _, _ = runs.check(tmp_path / "L/init")
     run = runs.plan(chosen, tmp_path / "L/run")
     run.scheduler, run.rdir = "slurm", "/r"
-    runs.create(chosen, run, found)
+    create(chosen, run, found)
     assert run.asking().options(run.folder, Job("a", "0")) == []
     return (run.folder / "a/qsub.0").read_text()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -173,7 +174,9 @@ def test_a_failed_job_keeps_the_remote_until_it_was_tried_again(
 def test_a_monitor_that_died_is_started_again_and_receives(
     place: Place, folder: Path, batch: Batch
 ) -> None:
-    make(folder / "mine", {"qsub.0": job("./program; sleep 2")})
+    go = place.folder / "go"  # where the jobs can see it, whoever runs them
+    waits = f"while [ ! -e {shlex.quote(str(go))} ]; do sleep 0.1; done"
+    make(folder / "mine", {"qsub.0": job(f"./program; {waits}")})
     done(batch("create", str(folder / "a.toml"), "-o", "a"))
     done(batch("submit", "a", "--yes"))
     (run,) = runs(folder)
@@ -184,6 +187,7 @@ def test_a_monitor_that_died_is_started_again_and_receives(
     wait_for(lambda: over(run))
     assert "may be in the queue" in done(batch("receive", "a"), 2)
     assert "stopped" in done(batch("list"))
+    go.touch()
     finished = place.jobmon(run, new=False)
     assert finished.returncode == 0, finished.stderr
     assert note(run)["removed"] is True

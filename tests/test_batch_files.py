@@ -370,7 +370,7 @@ def other_key(file: Path) -> None:
 
 
 def key_of(file: Path, path: str) -> str:
-    common = json.loads(member(file, MEMBER))["common"]
+    common: dict[str, list[str]] = json.loads(member(file, MEMBER))["common"]
     return next(key for key, paths in common.items() if path in paths)
 
 
@@ -459,7 +459,7 @@ def broken_lzma(file: Path) -> None:
     file.write_bytes(data[:begin] + b"\xff" * 100 + data[begin + 100 :])
 
 
-HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
+HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "above": (with_own("../x"), "leads out"),
     "above, further in": (with_own("a/../../x"), "leads out"),
     "above and back": (with_own("a/../b/x"), "leads out"),
@@ -512,7 +512,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize(("spoil", "said"), HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_zip_is_refused_and_nothing_is_unpacked(
-    shelf: Path, spoil: Callable[[Path], None], said: str
+    shelf: Path, spoil: Callable[[Path], object], said: str
 ) -> None:
     around = snapshot(shelf.parent / "tree")
     spoil(shelf / "x.zip")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from places import cannot
 from trees import make
 
-from jobauto.batches import outputs, unpacking
+from jobauto.batches import unpacking
 from jobauto.batches.contents import Contents
 from jobauto.batches.outputs import Damaged, unpack
 from jobauto.remote.packing import MEMBER
@@ -249,7 +250,7 @@ def test_holes_of_a_sparse_file_take_no_room(home: Path, monkeypatch: pytest.Mon
     facts |= {"GNU.sparse.map": "0,0", "GNU.sparse.size": str(1 << 40)}
     sparse = member("./a/out", pax_headers=facts)
     written = list[int]()
-    monkeypatch.setattr(outputs.shutil, "copyfileobj", lambda *what: written.append(1))
+    monkeypatch.setattr(shutil, "copyfileobj", lambda *what: written.append(1))
     assert "changed while it was packed" in refused(home, archive(sparse, *good()[1:]))
     assert written == []
 

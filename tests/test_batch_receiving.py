@@ -338,7 +338,11 @@ LATE: dict[str, tuple[str, str, Callable[[World], object]]] = {
     "moved": ("a/late", "new", lambda w: keep_time(w, "a/late", "new", True)),
     "moved over": ("a/OUT", "ENERGY", lambda w: keep_time(w, "a/OUT", "ENERGY", True)),
     "copied with its time": ("b/late", "new", lambda w: keep_time(w, "b/late", "new", False)),
-    "copied over with its time": ("a/OUT", "ENERGY", lambda w: keep_time(w, "a/OUT", "ENERGY", 0)),
+    "copied over with its time": (
+        "a/OUT",
+        "ENERGY",
+        lambda w: keep_time(w, "a/OUT", "ENERGY", False),
+    ),
 }
 
 

@@ -16,7 +16,8 @@ from places import wait_for
 from trees import make
 
 from jobauto.errors import CouldNotAsk, Interrupted, UserError
-from jobauto.host import LocalHost, Runner
+from jobauto.host import LocalHost, Runner, transfer
+from jobauto.host.pulling import Rsync
 from jobauto.watching import watch
 
 FOREVER = ["sleep", "100000"]
@@ -99,6 +100,16 @@ def test_what_does_not_listen_is_ended_too(runner: Runner, monkeypatch: pytest.M
     assert going.over()
 
 
+def test_a_pull_that_is_given_up_is_not_waited_for(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobauto.host.process._GENTLY", 0.0)
+    process = runner.beside(DEAF, timeout=1000)
+    wait_for(lambda: len(child().children()) == 1)
+    Rsync(process, transfer.check).give_up()
+    assert running(child()), "who waited would have ended it by force"
+
+
 def running(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.status() != psutil.STATUS_ZOMBIE
@@ -122,17 +133,20 @@ def slow(tmp_path: Path) -> Iterator[LocalHost]:
     made.close()
 
 
-@pytest.mark.parametrize("way", ["stop", "close"])
+@pytest.mark.parametrize("way", ["stop", "close", "give up"])
 def test_an_rsync_that_is_ended_leaves_no_half_file(
     slow: LocalHost, tmp_path: Path, way: str
 ) -> None:
     make(tmp_path, {"there/a/x.png": "x" * 1_000_000, "run/a/qsub.0": ""})
     home = tmp_path / "run"
-    slow.pull(str(tmp_path / "there"), home, ["*.png"], ["a"])
+    pull = slow.pull(str(tmp_path / "there"), home, ["*.png"], ["a"])
     wait_for(lambda: any(name.startswith(".x.png.") for name in os.listdir(home / "a")))
     if way == "stop":
         slow.runner.stop()
         slow.runner.resume()
+    if way == "give up":
+        pull.give_up()
+        wait_for(lambda: os.listdir(home / "a") == ["qsub.0"])
     slow.close()
     wait_for(lambda: os.listdir(home / "a") == ["qsub.0"])
     assert psutil.Process().children() == []

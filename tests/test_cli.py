@@ -10,8 +10,8 @@ import pytest
 from places import Place, newest, wait_for, words
 from trees import job, make, sleepers
 
+from jobauto.cli.commands import parser as jobauto_parser
 from jobauto.cli.main import main as jobauto
-from jobauto.cli.main import parser as jobauto_parser
 from jobauto.lock import holder
 
 pytestmark = pytest.mark.parametrize("place", ["local"], indirect=True)

@@ -71,7 +71,7 @@ def test_a_link_that_is_cut_at_any_byte(
     place: Place, link: Broken, tmp_path: Path, seed: int
 ) -> None:
     ldir = tmp_path / "L"
-    sleepers(ldir / "init", 8, 0.5)
+    sleepers(ldir / "init", 12, 0.5)
     # the first connection lives long enough to begin the run
     assert place.jobmon(ldir, "--initonly").returncode == 0
     dice = random.Random(seed)
@@ -82,7 +82,7 @@ def test_a_link_that_is_cut_at_any_byte(
     link.plan(*cuts)
     done = place.jobmon(newest(ldir), "--maxqsub", "4", new=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    all_ran_once(place, newest(ldir), 8)
+    all_ran_once(place, newest(ldir), 12)
     assert len(link.broken) >= 2
 
 

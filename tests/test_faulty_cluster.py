@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cluster
 import pytest
-from cluster import log_of, looks, ran
+from cluster import fails_again, log_of, looks, ran
 from places import FAKES, ROOT, SCHEDULERS, Place, newest, scheduler_calls, wait_for, words
 from trees import job, make, sleepers
 
@@ -103,7 +103,8 @@ def without_answer(place: Place, tmp_path: Path, how: Outage, says: str) -> None
     with how():
         wait_for(lambda: says in log_of(run))
         before = (run / "quelist").read_text()
-        time.sleep(3)  # all jobs end meanwhile
+        wait_for(lambda: len(list(place.folder.glob("*/s*/qsub.finished.0"))) == 6)
+        fails_again(run)
         assert (run / "quelist").read_text() == before
     assert monitor.wait(120) == 0, log_of(run)
     assert ran(place, run) == {f"s{n}/qsub.{i}": 1 for n in range(6) for i in range(2)}

@@ -14,6 +14,7 @@ from pulls import FakePull
 from test_monitor import CHAIN, World, folders, world
 
 from jobauto.errors import DONE, GAVE_UP, CouldNotAsk, RemoteError
+from jobauto.fetching import APART
 from jobauto.host import Pull
 from jobauto.monitor import Monitor
 
@@ -91,6 +92,36 @@ def test_looks_and_submissions_go_on_while_files_come_home(away: Callable[..., A
     assert not (w.folder / OLD).exists()
     assert w.finish(monitor) == DONE
     assert (w.waits, w.host.pulled[1:]) == (2, [()]), "all else comes in the end"
+    assert (w.folder / OLD).exists()
+
+
+@pytest.mark.parametrize(("seconds", "waits"), [(APART - 0.1, 1), (APART, 2)])
+def test_at_the_end_a_pull_that_has_just_begun_is_given_up_for_the_last_one(
+    away: Callable[..., Away], seconds: float, waits: int
+) -> None:
+    w = away(CHAIN)
+    w.host.slow = NEVER
+    w.tick(monitor := w.monitor())
+    monitor.tick()
+    assert w.host.pulled == [("a",)]
+    w.clock.sleep(seconds)
+    monitor.fetching.everything()
+    assert (w.waits, w.host.pulled[1:], w.host.coming) == (waits, [()], [])
+    assert (w.folder / OLD).exists()
+
+
+def test_what_a_given_up_pull_was_to_bring_is_still_due_if_the_last_one_fails(
+    away: Callable[..., Away],
+) -> None:
+    w = away(CHAIN)
+    w.host.slow = NEVER
+    w.tick(monitor := w.monitor())
+    monitor.tick()
+    w.copying.fail = 1
+    with pytest.raises(CouldNotAsk):
+        monitor.fetching.everything()
+    monitor.fetching.catch_up()
+    assert w.host.pulled == [("a",), (), ("a",)]
     assert (w.folder / OLD).exists()
 
 

@@ -134,16 +134,17 @@ def cases() -> dict[str, Case]:
         body = case.body
         dialect = DIALECTS[name.rpartition(" ")[2]]
         claims = body[body.index("@claim") : body.index("@ending")]
+        assert isinstance(case.request, Observe)
         jobids, doubtful = case.request.jobids, case.request.doubtful
         kill = Kill(dialect, "/run", jobids, MARKERS, doubtful, FRAME)
         queue = body[: body.index("@tokens" if "@tokens" in body else "@t 1")]
         found[f"kill on {name}"] = Case(kill, f"{claims}@kill\n{output('', 1, 'no')}{queue}@t 1\n")
         found[f"submit on {name}"] = Case(Submit(dialect, "/run", doubtful, frame=FRAME), claims)
-    for dialect, folder in FOLDERS.items():
+    for name, folder in FOLDERS.items():
         for said in folder.expecting("queue"):
             body = f"@queue\n{output(said.out, said.exit_code, said.err)}"
-            case = Case(Observe(DIALECTS[dialect], "/run", frame=FRAME), body, said.jobs is None)
-            found[f"{dialect}/{said.name}"] = case
+            case = Case(Observe(DIALECTS[name], "/run", frame=FRAME), body, said.jobs is None)
+            found[f"{name}/{said.name}"] = case
     probe = f"@has slurm\n@has rsync\n@host\n{output('login1')}@folder\n{output('/home/x')}"
     found["probe"] = Case(Probe("x", frame=FRAME), probe)
     markers = f"@markers\n{output('./a/qsub.finished.0')}"

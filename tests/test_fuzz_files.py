@@ -22,12 +22,12 @@ from trees import make
 
 from jobauto.copying import Filler
 from jobauto.errors import UserError
-from jobauto.graph import parse_needs
 from jobauto.ledger import Ledger, attempts, quelist
 from jobauto.ledger.attempts import Line, Tried
 from jobauto.ledger.quelist import Word
 from jobauto.lock import holder
 from jobauto.model import Job
+from jobauto.needs import parse_needs
 from jobauto.run import is_run, open_run
 from jobauto.settings import Settings
 from jobauto.sources import load

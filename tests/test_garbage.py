@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -55,3 +57,16 @@ def test_a_tree_with_something_wrong_leaves_it_as_it_was(
         finally:
             gc.enable()
     assert collecting == [False, False]
+
+
+@pytest.mark.parametrize("program", ["jobmon", "main"])
+def test_the_end_of_a_program_looks_for_none(program: str) -> None:
+    code = f"""
+import atexit, gc
+from jobauto.cli import {program}
+atexit.register(lambda: print(gc.get_freeze_count()))  # what is registered last comes first
+assert gc.get_freeze_count() == 0
+{program}.main([])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout.splitlines()[-1]) > 1000

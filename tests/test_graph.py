@@ -11,8 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobauto.errors import UserError
-from jobauto.graph import Graph, Need, parse_needs
+from jobauto.graph import Graph
 from jobauto.model import Job
+from jobauto.needs import Need, parse_needs
 
 JOB = Job("mp-149", "1")
 
@@ -614,6 +615,11 @@ def test_an_arrival_costs_only_its_users() -> None:
     made = graph({f"a/qsub.{n}": f"qsub.finished.{n - 1}" if n else "" for n in range(number)})
     looked = []
     sort_in = made._sort_in
-    made._sort_in = lambda name: looked.append(name) or sort_in(name)  # type: ignore[method-assign]
+
+    def noted(name: str) -> bool:
+        looked.append(name)
+        return sort_in(name)
+
+    made._sort_in = noted  # type: ignore[method-assign]
     assert made.arrived("a/qsub.finished.0") == ["a/qsub.1"]
     assert looked == ["a/qsub.1"]

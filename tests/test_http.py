@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from fake import FakeJob
+from places import wait_for
 from served import BAD, CHAIN, Served, World, folders, serve, serving, world
 
 from jobauto.actions.status import status
@@ -432,3 +435,39 @@ def test_a_snapshot_is_what_status_reads_from_the_files(serve: Callable[..., Ser
         assert {n: x for n, x in told.states.items() if n not in blocked} == {
             n: x for n, x in read.states.items() if n not in blocked
         }
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The servers that were made; each knows who is connected."""
+    made: list[Any] = []
+    make = server.server_of
+
+    def noted(*args: Any, **options: Any) -> Any:
+        made.append(make(*args, **options))
+        return made[-1]
+
+    monkeypatch.setattr(server, "server_of", noted)
+    return made
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_end_waits_for_those_who_are_connected_and_else_for_nothing(
+    world: Callable[..., World],
+    servers: list[Any],
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "jobauto")
+    with ExitStack() as links, serving(world(CHAIN), monkeypatch) as served:
+        served.get("/api/status")
+        for _ in range(number):
+            address = ("127.0.0.1", served.port)
+            links.enter_context(socket.create_connection(address)).settimeout(20)
+        wait_for(lambda: len(servers[0].server_state.connections) == number)
+    assert ("HTTP ended, as nobody was connected" in caplog.text) == (number == 0)
+    assert "http" not in [thread.name for thread in threading.enumerate()]

@@ -250,8 +250,8 @@ def test_pages_run_no_script_but_ours_and_say_where_a_form_comes_from(
         assert " style=" not in got.text
         assert "<script>" not in got.text
         assert "://" not in got.text
-    policy = s.get("/api/status").headers["content-security-policy"]
-    assert "script-src" not in policy
+    said = s.get("/api/status").headers["content-security-policy"]
+    assert "script-src" not in said
 
 
 def test_assets_are_those_files_and_no_others(serve: Callable[..., Served]) -> None:

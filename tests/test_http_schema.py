@@ -21,6 +21,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.failures import Failure, FailureGroup, ServerError
+from schemathesis.core.transport import Response
 from schemathesis.openapi.checks import (
     IgnoredAuth,
     JsonSchemaError,
@@ -125,11 +126,11 @@ class Asked:
         self.served = served
         self.headers = dict(served.owner)
 
-    def __call__(self, case: schemathesis.Case) -> requests.Response:
+    def __call__(self, case: schemathesis.Case[Any]) -> Response:
         url = self.served.facts["url"]
         return case.call_and_validate(base_url=url, headers=self.headers, timeout=20)
 
-    def good(self, label: str) -> list[requests.Response]:
+    def good(self, label: str) -> list[Response]:
         """What the requests that must succeed answer."""
         method, path = label.split(" ", 1)
         simple = method == "GET" and "{" not in path
@@ -155,7 +156,7 @@ def asked(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 @SCHEMA.parametrize()
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_answer_is_as_described(case: schemathesis.Case, asked: Asked) -> None:
+def test_every_answer_is_as_described(case: schemathesis.Case[Any], asked: Asked) -> None:
     asked(case)
 
 

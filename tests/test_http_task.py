@@ -6,7 +6,7 @@ import threading
 import time as real
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.error import HTTPError
 
 import pytest
@@ -18,7 +18,7 @@ from test_page_local import link
 from test_web import Web, web
 
 from jobauto import registry
-from jobauto.claims import Database, Holder, Overview, Task
+from jobauto.claims import Database, Holder, Overview, Task, overview
 from jobauto.errors import NoDatabase
 from jobauto.web import task as asking
 from jobauto.web.task import PACE, PATIENCE, Asked
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["serve", "web", "world"]  # fixtures
 
+T = TypeVar("T")
 TALL = "#task .tall"
 
 
-def until(true: Callable[[], Any]) -> Any:
+def until(true: Callable[[], T | None]) -> T:
     """Wait for a thread; what it made true."""
     end = real.monotonic() + 20
     while real.monotonic() < end:
@@ -47,7 +48,7 @@ class Slow:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked, self.door, self.fault = 0, threading.Event(), False
         self.door.set()
-        self.ask = asking.overview
+        self.ask = overview
         monkeypatch.setattr(asking, "overview", self)
 
     def __call__(self, database: Database, name: str) -> Overview:
@@ -80,7 +81,12 @@ def asked(request: pytest.FixtureRequest, tmp_path: Path) -> Asked:
 
 def answered(asked: Asked) -> dict[str, Any]:
     """What is told when the database has answered."""
-    return until(lambda: None if (told := asked.now())["asking"] else told)
+
+    def look() -> dict[str, Any] | None:
+        told = asked.now()
+        return None if told["asking"] else told
+
+    return until(look)
 
 
 def test_nobody_waits_for_the_first_answer(asked: Asked, slow: Slow) -> None:
@@ -177,8 +183,8 @@ def sharing(serve: Serve, tmp_path: Path) -> Callable[..., Served]:
 
 
 def found(s: Served) -> dict[str, Any]:
-    def look() -> Any:
-        told = s.get("/api/task").data
+    def look() -> dict[str, Any] | None:
+        told: dict[str, Any] = s.get("/api/task").data
         return told if told["found"] and not told["asking"] else None
 
     return until(look)

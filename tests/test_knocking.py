@@ -1,15 +1,17 @@
-"""The connection is made while the tree is checked."""
+"""The connection is made while the tree is checked and copied."""
 
 from __future__ import annotations
 
-import time
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake import FakeClock
+from places import wait_for
 from trees import make
 
-from jobauto import start
+from jobauto import run
 from jobauto.errors import NeedsLogin, UserError
 from jobauto.host import Runner
 from jobauto.start import new_run, read_options
@@ -39,10 +41,9 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
 
 def knocked(door: Path) -> Path:
     """The file with the pid of who stands at the door, once somebody does."""
-    end = time.monotonic() + 20
-    while not (door / "knocked").exists() and time.monotonic() < end:
-        time.sleep(0.01)
-    return door / "knocked"
+    file = door / "knocked"
+    wait_for(lambda: file.exists() and file.stat().st_size > 0)
+    return file
 
 
 def given(root: Path, *, needs: str) -> dict[str, object]:
@@ -50,33 +51,36 @@ def given(root: Path, *, needs: str) -> dict[str, object]:
     return {"ldir": root / "L", "rdir": "work", "remote": "me@cluster"}
 
 
-def test_the_tree_is_checked_while_the_connection_is_made(
-    tmp_path: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("where", "step"), [(run, "check_scripts"), (os, "sync")])
+def test_the_tree_is_checked_and_copied_while_the_connection_is_made(
+    tmp_path: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch, where: object, step: str
 ) -> None:
-    check = start.run.check_scripts
+    does = getattr(where, step)
 
     def slow(*args: object) -> None:
-        check(*args)  # type: ignore[arg-type]
-        assert knocked(tmp_path).exists()
+        does(*args)
+        knocked(tmp_path)
         (tmp_path / "opened").touch()
 
-    monkeypatch.setattr(start.run, "check_scripts", slow)
+    monkeypatch.setattr(where, step, slow)
     chosen, _ = read_options(given(tmp_path, needs=""))
     with pytest.raises(NeedsLogin) as refused:
         new_run(chosen, runner, FakeClock())
     assert refused.value.where == "Permission denied"
+    assert not (tmp_path / "gave-up").exists()
+    assert [path.name for path in (tmp_path / "L").iterdir()] == ["init"]
 
 
 def test_what_is_wrong_with_the_tree_is_said_at_once_and_nobody_knocks_any_more(
     tmp_path: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check = start.run.check
+    check = run.check
 
-    def after_the_knock(*args: object) -> object:
+    def after_the_knock(*args: Any) -> object:
         knocked(tmp_path)
-        return check(*args)  # type: ignore[arg-type]
+        return check(*args)
 
-    monkeypatch.setattr(start.run, "check", after_the_knock)
+    monkeypatch.setattr(run, "check", after_the_knock)
     chosen, _ = read_options(given(tmp_path, needs="qsub.finished.0\n"))
     with pytest.raises(UserError, match="cycle"):
         new_run(chosen, runner, FakeClock())

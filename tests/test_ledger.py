@@ -216,7 +216,7 @@ def test_recovery_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_tokens_differ_by_run_job_and_attempt(tmp_path: Path) -> None:
-    tokens = set()
+    tokens: set[str] = set()
     for number, run_id in enumerate(["aa", "bb"]):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -462,6 +462,12 @@ def torn(whole: bytes, before: bytes) -> Iterator[bytes]:
         yield whole[:length]
 
 
+def half(text: str | list[bytes]) -> bytes:
+    """What a crash may leave of a text that is being written."""
+    data = text.encode() if isinstance(text, str) else b"".join(text)
+    return data[: len(data) // 2]
+
+
 Crashed = tuple[str, dict[str, bytes], Truth]  # the last step, the files, and the truth
 
 
@@ -477,8 +483,8 @@ def crashes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Crashed]:
     def keep(state: dict[str, bytes]) -> None:
         found.append((last, state, Truth(dict(truth.sent), dict(truth.accepted))))
 
-    def replacing(path: Path, text: str, *rest: Any, **options: Any) -> None:
-        keep({**disk(), f".{path.name}.new": text.encode()[: len(text) // 2]})
+    def replacing(path: Path, text: str | list[bytes], *rest: Any, **options: Any) -> None:
+        keep({**disk(), f".{path.name}.new": half(text)})
         replace(path, text, *rest, **options)
         keep(disk())
 
@@ -645,18 +651,19 @@ def unreliable(
     """Cut the power now and then: before a write, in the middle of it, or right after it."""
     replace, append = files.replace, attempts.append
 
-    def cut(write: Callable[[], None], half: Callable[[], None]) -> None:
+    def cut(write: Callable[[], None], half: Callable[[], object]) -> None:
         if dice.random() >= chance():
             write()
             return
-        dice.choice([write, half, lambda: None])()
+        how: list[Callable[[], object]] = [write, half, lambda: None]
+        dice.choice(how)()
         raise Crash
 
-    def replacing(path: Path, text: str, *rest: Any, **options: Any) -> None:
+    def replacing(path: Path, text: str | list[bytes], *rest: Any, **options: Any) -> None:
         beside = path.with_name(f".{path.name}.new")
         cut(
             lambda: replace(path, text, *rest, **options),
-            lambda: beside.write_text(text[: len(text) // 2]) and None,
+            lambda: beside.write_bytes(half(text)),
         )
 
     def appending(path: Path, *rest: Any) -> None:
@@ -689,7 +696,7 @@ def test_no_job_is_submitted_twice_or_lost_however_often_the_power_is_cut(
             for job in jobs:
                 ledger.enqueue(job)
             one_tick(ledger, scheduler, stamp(1e9 + tick))
-            over = not (ledger.in_flight() or list(ledger.ready()) or ledger.lingering)
+            over = not (ledger.in_flight() or any(ledger.ready()) or ledger.lingering)
         except Crash:
             crashed += 1
             if (ledger.folder / "quelist").exists() and dice.random() < 0.1:

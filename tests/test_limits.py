@@ -79,7 +79,7 @@ def failing(w: World, number: int) -> None:
 def test_a_run_pauses_says_so_and_goes_on(world: Callable[..., World]) -> None:
     w = world(folders(12), maxqsub=6, max_error_percent=50.0, error_pause=3000.0)
     failing(w, 6)
-    begun, told = w.clock.now(), []
+    begun, told = w.clock.now(), list[str]()
 
     def show(monitor: object, link: object) -> None:
         told.extend(c.what for c in w.conditions())

@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from fake import FakeJob
 from test_monitor import CHAIN, World, world
 
 from jobauto import lock
@@ -128,10 +129,11 @@ def test_a_note_that_was_removed_is_written_again(tmp_path: Path) -> None:
         assert lock.holder(tmp_path) == mine
 
 
-def test_a_monitor_whose_run_was_taken_over_submits_nothing_more(
+def test_a_monitor_whose_run_was_taken_over_submits_and_writes_nothing_more(
     world: Callable[..., World],
 ) -> None:
     w = world(CHAIN)
+    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=3)
     with lock.held(w.run.private, "now") as guard:
         monitor = w.monitor()
         monitor.guard = guard
@@ -143,10 +145,12 @@ def test_a_monitor_whose_run_was_taken_over_submits_nothing_more(
 
         w.host.hook = take_over
         monitor.tick()
-        w.clock.sleep(10)
+        before = w.quelist()
         with pytest.raises(UserError, match="taken over"):
-            monitor.tick()  # taken over between the look and the submission
+            monitor.tick(10)  # taken over between the look and the submission
+    assert monitor.looking.seen.early
     assert w.cluster.submitted() == ["a/qsub.0"]
+    assert w.quelist() == before
 
 
 @pytest.mark.parametrize(("silent", "watched"), [(0, True), (50, True), (1000, False)])

@@ -14,10 +14,15 @@ from test_monitor import World, folders, world  # noqa: F401
 from test_observation import SLURM, TWO, Remote, every_shell, remote  # noqa: F401
 
 from jobauto import orders
-from jobauto.errors import DONE, SOME_FAILED
+from jobauto.errors import DONE, SOME_FAILED, CouldNotAsk
+from jobauto.judge import accepted
+from jobauto.looking import Looking
 from jobauto.loop import loop
+from jobauto.model import Seen
 from jobauto.orders import Order
+from jobauto.remote.following import SubmitThenLook
 from jobauto.remote.observation import Observe, Wait
+from jobauto.schedulers import DIALECTS
 
 MARKER = "job/qsub.finished.1"
 
@@ -40,7 +45,8 @@ def test_a_file_that_comes_ends_the_wait_and_the_scheduler_is_not_asked(remote: 
     seen = remote.ask(looking(remote, 60, files=("other", MARKER)))
     timer.join()
     assert seen.early
-    assert (seen.there, seen.missing) == ({MARKER}, {"other"})
+    assert seen.there == {MARKER}
+    assert seen.missing == {"other"}
     assert (seen.queue, seen.tokens_known, remote.calls("squeue")) == ({}, False, [])
 
 
@@ -51,7 +57,8 @@ def test_a_file_that_goes_is_news_too(remote: Remote) -> None:  # noqa: F811
     timer = later(0.3, path.unlink)
     seen = remote.ask(looking(remote, 60, "lock file", files=("lock file",)))
     timer.join()
-    assert (seen.early, seen.missing) == (True, {"lock file"})
+    assert seen.early
+    assert seen.missing == {"lock file"}
 
 
 @every_shell
@@ -59,7 +66,9 @@ def test_without_news_the_scheduler_is_asked_when_the_time_is_over(remote: Remot
     remote.attempt()
     (remote.run / MARKER).touch()
     seen = remote.ask(looking(remote, 0.3, MARKER, files=(MARKER, "other")))  # known to be there
-    assert (seen.early, seen.there, seen.queue) == (False, {MARKER}, TWO)
+    assert not seen.early
+    assert seen.there == {MARKER}
+    assert seen.queue == TWO
     assert len(remote.calls("squeue")) == 1
 
 
@@ -138,11 +147,19 @@ def test_dependents_follow_soon_with_one_question_to_the_scheduler_an_interval(
 
 def test_a_tick_takes_two_remote_commands_at_most_and_copies_once_an_interval(
     world: Callable[..., World],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    is_news, spared = Looking._is_news, []
+
+    def noted(self: Looking, found: Seen) -> bool:
+        spared.append(is_news(self, found))
+        return spared[-1]
+
+    monkeypatch.setattr(Looking, "_is_news", noted)
     w = world(folders(30), maxqsub=20, interval=10.0)
     monitor = w.monitor()
     assert w.finish(monitor) == DONE
-    assert w.host.asked.count("Observe") == monitor.ticks
+    assert w.host.asked.count("Observe") == monitor.ticks - sum(spared)
     assert len(w.host.asked) <= 2 * monitor.ticks
     assert len(w.host.pulled) <= (w.clock.time - w.cluster.history[0][0]) / 10 + 2
 
@@ -229,3 +246,74 @@ def test_an_order_given_meanwhile_is_obeyed_before_anything_is_submitted(
         monitor.tick(10.0)
     assert w.last_words()["m000/qsub.0"] == "finished"
     assert w.cluster.submitted() == ["m000/qsub.0"]
+
+
+# --- what a submission tells of files -------------------------------------------------------------
+
+
+@every_shell
+def test_a_submission_tells_which_files_are_there_behind_it(remote: Remote) -> None:  # noqa: F811
+    remote.program("sbatch", "touch there\necho 353143")
+    attempt = remote.attempt()
+    files = ["job/there", "job/odd $(touch x)", "job/missing"]
+    found = remote.ask(SubmitThenLook(remote.submit(attempt), files))
+    assert found.seen == Seen(there=frozenset(files[:1]), missing=frozenset(files[1:]), early=True)
+    assert accepted(found.claims[attempt.token], SLURM) == "353143"
+
+
+QUICK = FakeJob(seconds=0)
+
+
+def test_a_marker_that_came_during_a_submission_needs_no_other_command(
+    world: Callable[..., World],  # noqa: F811
+) -> None:
+    w = world(folders(1), interval=10.0)
+    w.cluster.plans["m000/qsub.0"] = w.cluster.plans["m000/qsub.1"] = QUICK
+    monitor = w.monitor()
+    monitor.tick()
+    monitor.tick(10.0)
+    monitor.tick(10.0)
+    assert w.host.asked == ["Observe", "SubmitThenLook", "SubmitThenLook", "SubmitThenLook"]
+    assert w.cluster.submitted() == ["m000/qsub.0", "m000/qsub.1", "m000/qsub.2"]
+    assert monitor.looking.seen.early
+    monitor.tick(10.0)  # there is nothing new any more
+    assert w.host.asked[4:] == ["Observe"]
+
+
+def test_on_this_machine_a_submission_looks_for_nothing(world: Callable[..., World]) -> None:  # noqa: F811
+    monitor = world(folders(1)).monitor()
+    monitor.tick()
+    assert monitor.looking.awaited_behind() == ["m000/qsub.finished.0"]
+    monitor.looking.dialect = DIALECTS["local"]
+    assert monitor.looking.awaited_behind() == []
+
+
+def test_what_a_submission_found_puts_a_look_at_the_queue_off_by_an_interval_at_most(
+    world: Callable[..., World],  # noqa: F811
+    asked: list[float],
+) -> None:
+    w = world(folders(1), interval=10.0)
+    w.cluster.plans["m000/qsub.0"] = w.cluster.plans["m000/qsub.1"] = QUICK
+    monitor = w.monitor()
+    monitor.tick()
+    for _ in range(2):
+        w.clock.sleep(10.0)
+        assert monitor.rest() == 0.0
+        monitor.tick(0.0)
+    submit = "SubmitThenLook"
+    assert w.host.asked == ["Observe", submit, submit, "Observe", submit]
+    assert len(asked) == 2
+
+
+def test_what_a_submission_found_is_old_after_a_look(
+    world: Callable[..., World],  # noqa: F811
+) -> None:
+    w = world(folders(1), interval=10.0)
+    w.cluster.plans["m000/qsub.0"] = QUICK
+    monitor = w.monitor()
+    monitor.tick()
+    w.host.faults.append("hang")
+    with pytest.raises(CouldNotAsk):
+        monitor.tick(0.0)
+    monitor.tick(10.0)
+    assert w.host.asked[2:] == ["Observe", "Observe", "SubmitThenLook"]

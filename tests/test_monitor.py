@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from fake import FakeClock, FakeCluster, FakeHost, FakeJob
 from shell import Reply
-from trees import make
+from trees import create, make
 
 from jobauto import conditions
 from jobauto import run as runs
@@ -51,7 +51,7 @@ class World:
         found, _, _ = runs.check(ldir / "init")
         self.run = runs.plan(chosen, runs.new_folder(ldir, self.clock.now()))
         self.run.rdir, self.run.scheduler = str(self.run.folder), "slurm"
-        runs.create(chosen, self.run, found)
+        create(chosen, self.run, found)
         self.chosen = chosen
 
     @property
@@ -111,6 +111,16 @@ def test_a_chain_runs_in_order_to_its_end(world: Callable[..., World]) -> None:
     assert set(w.last_words().values()) == {"finished"}
 
 
+def test_folders_of_claims_on_this_machine_are_made_before_a_shell_is_asked(
+    world: Callable[..., World],
+) -> None:
+    w = world(folders(2))
+    w.monitor().tick()
+    made = sorted(path.name for path in (w.run.private / "claims").iterdir())
+    assert made == sorted(w.cluster.claims)
+    assert len(made) == 2
+
+
 def test_quelist_is_in_the_order_in_which_jobs_became_runnable(world: Callable[..., World]) -> None:
     w = world(CHAIN)
     w.finish()
@@ -132,7 +142,7 @@ def test_one_question_and_one_submission_a_tick(world: Callable[..., World]) -> 
     monitor = w.monitor()
     w.host.asked.clear()
     monitor.tick()
-    assert w.host.asked == ["Observe", "Submit"]
+    assert w.host.asked == ["Observe", "SubmitThenLook"]
     assert len(w.cluster.submitted()) == 30
 
 
@@ -204,7 +214,7 @@ def test_a_submission_whose_answer_is_lost_is_not_made_twice(
 
 
 def _fault_on_first_submit(host: FakeHost, request: object, fault: str) -> None:
-    if type(request).__name__ == "Submit":
+    if type(request).__name__ == "SubmitThenLook":
         host.faults = [fault]
         host.hook = lambda request: None
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from inotify_simple import Event
+from inotify_simple import Event, INotify, flags
 from test_monitor import CHAIN, World, folders
 from trees import make
 
-from jobauto import noticing, start, tree, watching
+from jobauto import noticing, registry, start, tree, watching
 from jobauto.errors import DONE, SOME_FAILED
 from jobauto.host import Runner
 from jobauto.model import Job
@@ -343,7 +343,7 @@ def overflow(watched: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel forgot what happened so far."""
     real = watched._kernel
     list(real.read(timeout=0))
-    event = Event(-1, watching.flags.Q_OVERFLOW, 0, "")
+    event = Event(-1, flags.Q_OVERFLOW, 0, "")
     monkeypatch.setattr(real, "read", lambda timeout: [event])
 
 
@@ -375,7 +375,7 @@ def test_without_room_for_watches_folders_are_looked_at(
     watched = Watching(w.folder)
     monitor = w.monitor(watched)
     monitor.tick()
-    monkeypatch.setattr(watching.INotify, "add_watch", full)
+    monkeypatch.setattr(INotify, "add_watch", full)
     assert watch(w.folder) is None
     make(w.folder, {"new/qsub.0": "", "new/qsub.dependency.0": ""})
     assert w.finish(monitor) == DONE
@@ -436,7 +436,7 @@ def descriptors() -> int:
 def test_the_watch_ends_with_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
-    monkeypatch.setattr(start.registry, "note", lambda _folder: None)
+    monkeypatch.setattr(registry, "note", lambda _folder: None)
     w = World(tmp_path / "L", CHAIN)
     before = descriptors()
     if fails:

@@ -13,10 +13,9 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 import pytest
@@ -94,7 +93,7 @@ class Remote:
     def submit(self, *attempts: Attempt) -> Submit:
         return Submit(SLURM, str(self.run), attempts)
 
-    def observe(self, **asked: Sequence[object]) -> Observe:
+    def observe(self, **asked: Any) -> Observe:
         return Observe(SLURM, str(self.run), **asked)
 
     def ask(self, request: Request[T]) -> T:
@@ -385,10 +384,11 @@ def test_a_job_is_submitted_from_its_folder_with_its_token(remote: Remote) -> No
 @pytest.mark.parametrize("what", ["submit", "kill"])
 def test_a_request_cut_at_any_byte_is_done_wholly_or_not_at_all(remote: Remote, what: str) -> None:
     attempts = [remote.attempt("1"), remote.attempt("2")]
-    request = {
+    requests: dict[str, Request[Any]] = {
         "submit": remote.submit(*attempts),
         "kill": Kill(SLURM, str(remote.run), [str(n) for n in range(1200)], doubtful=attempts),
-    }[what]
+    }
+    request = requests[what]
     program = {"submit": "sbatch", "kill": "scancel"}[what]
     script = request.script()
     length = len(script)
@@ -646,7 +646,8 @@ def test_no_name_is_ever_run_by_a_shell(remote: Remote) -> None:
     called = [(words[0], words[-1]) for words in remote.calls("sbatch")]
     assert called == [(f"{remote.run}/{name}/{name}", f"qsub.{name}") for name in WEIRD]
     seen = remote.ask(remote.observe(files=scripts + markers, doubtful=attempts))
-    assert (seen.there, seen.missing) == (set(scripts), set(markers))
+    assert seen.there == set(scripts)
+    assert seen.missing == set(markers)
     suspects = [Suspect(attempt, str(number)) for number, attempt in enumerate(attempts)]
     endings = remote.ask(remote.observe(suspects=suspects)).endings
     assert {jobid: ending.tail for jobid, ending in endings.items()} == {
@@ -968,3 +969,10 @@ def test_programs_of_other_schedulers_are_tried_only_where_the_wanted_one_is_mis
     (remote.bin / "scancel").unlink()
     assert remote.ask(Probe(str(remote.run), wanted="slurm")).schedulers == ("sge",)
     assert tried.read_text() == "\n\n"
+
+
+@pytest.mark.parametrize("sums", ["md5 md4 none", "xxh128 xxh3 md5"])
+def test_what_the_rsync_there_can_sum_is_found_out(remote: Remote, sums: str) -> None:
+    remote.program("rsync", f"echo 'Checksum list:'; echo '    {sums}'")
+    found = remote.ask(Probe(str(remote.run)))
+    assert (found.rsync, found.sums) == (True, "xxh128" in sums)

@@ -14,11 +14,12 @@ from uneven import Uneven
 from jobauto.actions.status import status
 from jobauto.actions.why import why
 from jobauto.errors import DONE
-from jobauto.graph import Graph, Need
+from jobauto.graph import Graph
 from jobauto.ledger import Ledger
 from jobauto.ledger.quelist import Word
 from jobauto.ledger.tries import Log, logged
 from jobauto.model import Job, stamp
+from jobauto.needs import Need
 from jobauto.ordering import AGAIN, RUNS, Durations, ordering
 
 START = 1_800_000_000.0

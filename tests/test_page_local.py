@@ -44,7 +44,7 @@ def test_names_are_text_and_nothing_else(browser: Browser, serve: Callable[..., 
     with page_at(browser, link(s)) as page:
         page.click("#tabs >> text=All")
         rows = page.locator("#list [data-name]")
-        page.wait_for_function("document.querySelectorAll('#list [data-name]').length === 5")
+        page.wait_for_function("() => document.querySelectorAll('#list [data-name]').length === 5")
         assert sorted(rows.nth(n).get_attribute("data-name") or "" for n in range(5)) == sorted(
             HOSTILE
         )

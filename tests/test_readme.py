@@ -13,9 +13,9 @@ import pytest
 from places import ROOT
 
 from jobauto.claims import Database, Holder, Task
+from jobauto.cli.commands import parser as jobauto_parser
 from jobauto.cli.jobmon import parser as jobmon_parser
 from jobauto.cli.main import main as jobauto
-from jobauto.cli.main import parser as jobauto_parser
 
 README = (ROOT / "README.md").read_text()
 SCHEDULERS = {"sbatch", "squeue", "qsub", "qstat"}

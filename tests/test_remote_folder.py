@@ -7,11 +7,12 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import cluster
 import pytest
-from cluster import log_of, looks, ran
+from cluster import fails_again, log_of, looks, ran
 from places import Place, cannot, newest, wait_for
 from trees import make, sleepers
 
@@ -34,7 +35,8 @@ def test_a_run_folder_that_is_away_for_a_while_changes_no_verdict(
     there.rename(away)
     wait_for(lambda: "is not there" in log_of(run))
     before = (run / "quelist").read_text()
-    time.sleep(3)  # the jobs end meanwhile, in the folder that was moved
+    wait_for(lambda: len(list(away.glob("s*/qsub.finished.0"))) == 2)
+    fails_again(run)
     assert (run / "quelist").read_text() == before
     away.rename(there)
     assert monitor.wait(60) == 0
@@ -105,11 +107,11 @@ def test_a_full_disk_there_only_delays(small_disk: Path, place: Place, tmp_path:
     for pages in steps:
         filler = fill(small_disk, pages)
         (there / f"go.{pages}").touch()
-        wait_for(lambda pages=pages: f" intent s{pages}/qsub.0" in _plain(run / "qsub.log"))
+        wait_for(partial(_intends, run, f"s{pages}/qsub.0"))
         time.sleep(2)
         assert monitor.poll() is None
         filler.unlink()
-        wait_for(lambda pages=pages: (there / f"s{pages}/qsub.finished.0").exists(), 90)
+        wait_for((there / f"s{pages}/qsub.finished.0").exists, 90)
     (there / "stop").touch()
     assert monitor.wait(120) == 0, log_of(run)
     assert ran(place, run) == {f"s{n}/qsub.0": 1 for n in steps} | {"keeper/qsub.0": 1}
@@ -118,5 +120,5 @@ def test_a_full_disk_there_only_delays(small_disk: Path, place: Place, tmp_path:
     assert numbers == len(steps) + 1
 
 
-def _plain(path: Path) -> str:
-    return re.sub(" +", " ", path.read_text()) if path.exists() else ""
+def _intends(run: Path, name: str) -> bool:
+    return f" intent {name}" in re.sub(" +", " ", (run / "qsub.log").read_text())

@@ -458,7 +458,8 @@ def test_a_dot_lies_where_its_times_say(written: Callable[..., Path]) -> None:
 
 
 def test_of_many_jobs_some_share_a_dot(written: Callable[..., Path]) -> None:
-    tree, log = {}, ""
+    tree: dict[str, str] = {}
+    log = ""
     for number in range(40):  # waits of 600 to 639 seconds
         name = f"m{number}/qsub.0"
         tree |= {name: "", f"m{number}/qsub.dependency.0": ""}
@@ -627,7 +628,7 @@ def test_each_drawing_of_the_page_names_patterns_that_are_there(
 
 
 def hostile_run(world: Callable[..., World]) -> World:
-    tree = {}
+    tree: dict[str, str] = {}
     for name in HOSTILE:
         name = name.replace("/", "∕")
         tree |= {f"{name}/qsub.{name}": "", f"{name}/qsub.dependency.{name}": ""}

@@ -17,7 +17,7 @@ NUMBER = 40
 
 
 def world(tmp_path: Path) -> World:
-    tree = {}
+    tree: dict[str, str] = {}
     for n in range(NUMBER):
         files = {"qsub.0": f"# {n}", "qsub.dependency.0": "", "qsub.inputs.0": "", "k": ""}
         tree |= {f"m{n}/{name}": text for name, text in files.items()}

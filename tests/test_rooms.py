@@ -21,6 +21,7 @@ ORDER = [
     "errors",
     "quoting",
     "model",
+    "needs",
     "placeholders",
     "clock",
     "garbage",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trees import make
+from trees import create, make
 
 from jobauto import run as runs
 from jobauto import tree
@@ -49,7 +49,7 @@ def made(ldir: Path, **values: object) -> Run:
     found, _, _ = runs.check(ldir / "init")
     run = runs.plan(options, runs.new_folder(ldir, 1e9))
     run.rdir, run.scheduler = str(run.folder), "local"
-    runs.create(options, run, found)
+    create(options, run, found)
     return run
 
 
@@ -260,7 +260,7 @@ def test_a_mistake_in_the_last_script_leaves_nothing_behind(tmp_path: Path) -> N
     run = runs.plan(options, tmp_path / "run")
     make(tmp_path / "init", {"b/qsub.0": "__nk__"})  # edited since it was checked
     with pytest.raises(UserError, match="placeholder __nk__ is left over"):
-        runs.create(options, run, found)
+        create(options, run, found)
     assert os.listdir(tmp_path) == ["init"]
     assert run.folder == tmp_path / "run"
 
@@ -367,5 +367,5 @@ def test_the_dated_copy_is_on_disk_before_it_appears(
     make(tmp_path / "init", {"a/qsub.0": "", "a/qsub.dependency.0": "x\n"})
     made = runs.plan(chosen(tmp_path), tmp_path / "20261120_231500")
     made.rdir = str(made.folder)
-    runs.create(chosen(tmp_path), made, runs.check(tmp_path / "init")[0])
-    assert [sorted(names) for names in seen] == [[".20261120_231500.partial", "init"]]
+    create(chosen(tmp_path), made, runs.check(tmp_path / "init")[0])
+    assert [sorted(names) for names in seen] == [[".20261120_231500.partial", "init"]] * 2

@@ -19,7 +19,8 @@ from trees import make
 
 from jobauto import tree
 from jobauto.cli.main import main
-from jobauto.graph import Graph, parse_needs
+from jobauto.graph import Graph
+from jobauto.needs import parse_needs
 from jobauto.runlist import naming
 from jobauto.runlist.reducing import Source, reduces
 
@@ -470,7 +471,8 @@ def test_any_lists_give_a_job_a_run_file_and_sums_that_wait_for_all(
             assert problems == []
             assert len(needs) <= fan_in
             graph.set_needs(job.name, needs)
-        assert graph.unknown() == graph.cycles() == []
+        assert graph.unknown() == []
+        assert graph.cycles() == []
         assert {graph.edges.out_degree(job.name) for job in jobs} <= {1}, "each is summed once"
 
 

@@ -67,7 +67,7 @@ def test_when_time_is_over_the_shell_and_what_it_runs_end(session: Session) -> N
     said(session, "echo $$")
     assert session._process
     pid = session._process.pid
-    children = []
+    children: list[psutil.Process] = []
 
     def look() -> None:
         while not children:

@@ -331,7 +331,7 @@ def step(person: Person, dice: random.Random | None) -> bool:
     after = dice and dice.random() < 0.5
 
     def dying(request: Any) -> Any:
-        if dies and type(request).__name__ == "Submit":
+        if dies and type(request).__name__ == "SubmitThenLook":
             if after:
                 ask(request)
             raise Died

@@ -20,6 +20,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -221,7 +222,10 @@ def test_a_kill_that_races_with_a_submission_leaves_no_doubt(remote: Remote) -> 
     cluster(remote, f"{PAUSE}{ACCEPT}echo $$")
     for number in range(15):
         attempt = remote.attempt(number=number)
-        requests = [remote.submit(attempt), Kill(SLURM, str(remote.run), [], doubtful=[attempt])]
+        requests: list[Request[Any]] = [
+            remote.submit(attempt),
+            Kill(SLURM, str(remote.run), [], doubtful=[attempt]),
+        ]
         racing = [begin(request) for request in requests[:: 1 if number % 2 else -1]]
         for process in racing:
             process.communicate(timeout=30)
@@ -311,6 +315,21 @@ def test_a_shell_notes_its_own_start_in_the_claim(remote: Remote) -> None:
     remote.ask(remote.submit(attempt))
     start, stat = (remote.tmp / "noted").read_text().split(" in ")
     assert start == stat.rpartition(") ")[2].split()[19]
+
+
+@every_shell
+def test_a_program_makes_those_folders_of_claims_that_are_not_there(remote: Remote) -> None:
+    cluster(remote)
+    remote.program("mkdir", '"$REMOTE/tools/mkdir" "$@"')
+    attempts = [remote.attempt(str(n), number=5) for n in (1, 2, 3)]
+    (remote.claims / attempts[1].token).mkdir(parents=True)
+    claims = remote.ask(Submit(SLURM, str(remote.run), attempts))
+    assert all(accepted(claims[attempt.token], SLURM) for attempt in attempts)
+    made = [words for _, *words in remote.calls("mkdir") if "@" not in words[-1]]
+    assert made == [["-p", *(f".jobauto/claims/{attempts[n].token}" for n in (0, 2))]]
+    remote.ask(Submit(SLURM, str(remote.run), attempts))
+    assert [words for _, *words in remote.calls("mkdir") if "@" not in words[-1]] == made
+    assert all(len(jobids) == 1 for jobids in submissions(remote).values())
 
 
 # --- a full disk ----------------------------------------------------------------------------------
@@ -469,19 +488,20 @@ def test_a_shell_killed_while_it_starts_local_jobs_never_leads_to_two_runs(remot
 
 @every_shell
 @pytest.mark.parametrize("file", ["self", "out", "rc", "exit"])
-def test_a_local_job_on_a_full_disk_runs_at_most_once_and_never_counts_as_refused(
+def test_a_local_job_on_a_full_disk_runs_at_most_once_and_is_refused_only_if_it_does_not(
     linking: Remote, file: str
 ) -> None:
     attempt = local_attempt(linking, "1", 1)
     full_for(linking, file)
-    claim = linking.ask(Submit(LOCAL, str(linking.run), [attempt]))[attempt.token]
-    if file == "self":
-        look = Observe(LOCAL, str(linking.run), [accepted(claim, LOCAL) or "unknown"])
-        while linking.ask(look).queue:
-            time.sleep(0.01)
-    else:
+    linking.ask(Submit(LOCAL, str(linking.run), [attempt]))
+    if file != "self":
         wait_until(linking, attempt, 1)
     room_again(linking)
     [verdict] = trial(linking, LOCAL, [attempt]).values()
-    assert verdict.what in ("accepted", "finished", "unsure")
-    assert runs(linking, attempt) == (0 if file == "self" else 1), "no run without a JOBID"
+    if file == "self":
+        assert (verdict.what, verdict.detail) == ("failed", "refused:-it-could-not-be-started")
+        time.sleep(0.05)
+        assert runs(linking, attempt) == 0, "no run without a JOBID"
+    else:
+        assert verdict.what in ("accepted", "finished", "unsure")
+        assert runs(linking, attempt) == 1

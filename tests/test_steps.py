@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,9 @@ def simulator() -> Iterator[Simulator]:
         yield made
 
 
-def unavoidable(chains: dict[str, dict[str, Any]], models: int, plots: int = 2) -> Counter[str]:
+def unavoidable(
+    chains: Mapping[str, Mapping[str, Any]], models: int, plots: int = 2
+) -> Counter[str]:
     """What no order can do without, by kind of step: counted from the folders alone.
 
     Each change of one galaxy is a request, so `pairs` of galaxies need one each, and one more on

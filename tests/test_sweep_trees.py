@@ -373,5 +373,5 @@ def test_any_sweep_gives_as_many_jobs_as_it_said_all_distinct_and_in_range(
     assert len({tuple(point.items()) for point in points}) == count
     assert all(Decimal("0.5") <= point[f"v{n}"] for point in points for n in range(number))
     by_name = {row.pop("name"): row for row in table}
-    for file, point in zip(files, points, strict=True):
-        assert by_name[file.parent.name] == {key: str(value) for key, value in point.items()}
+    for path, point in zip(files, points, strict=True):
+        assert by_name[path.parent.name] == {key: str(value) for key, value in point.items()}

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
-from fake import FakeJob
+from fake import FakeHost, FakeJob
+from rich.console import Console
 from served import CHAIN, Served, World, folders, serve, world
 from test_ledger import D0, D1, D2, recovered
 
-from jobauto.errors import DONE, Interrupted
+from jobauto.cli.screen import Screen
+from jobauto.cli.show import summary
+from jobauto.clock import Clock
+from jobauto.errors import DONE, CouldNotAsk, Interrupted
 from jobauto.ledger import Entry, Ledger, attempts, files, quelist
 from jobauto.ledger.quelist import Word, parse
 from jobauto.ledger.quelist_file import BLOCK
 from jobauto.loop import Link, loop
 from jobauto.model import Job, State
 from jobauto.monitor import Monitor
+from jobauto.remote.following import SubmitThenLook
 from jobauto.remote.observation import Observe
 from jobauto.states import all_states
 from jobauto.web.snapshot import Board, Copier
@@ -29,26 +36,35 @@ __all__ = ["serve", "world"]
 NAMES = [Job("a", str(n)).name for n in range(4)]
 
 
-class Slow:
-    """A ledger whose clock goes on by `seconds` for each time that quelist is written."""
+class Slow(Clock):
+    """A ledger, and its clock: each time that quelist is written takes so many `seconds` of CPU,
+    and `waits` so many more for the disk."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
-        self.folder, self.time, self.seconds, self.writes = folder, 0.0, 5.0, 0
+        self.folder, self.time, self.writes = folder, 0.0, 0
+        self.used, self.seconds, self.waits = 0.0, 5.0, 0.0
         real = files.replace
 
         def replace(path: Path, *rest: Any, **options: Any) -> None:
             real(path, *rest, **options)
             if path.name == "quelist":
-                self.time += self.seconds
+                self.used += self.seconds
+                self.time += self.seconds + self.waits
                 self.writes += 1
 
         patch.setattr(files, "replace", replace)
-        self.ledger = Ledger(folder, "run", lambda: self.time)
+        self.ledger = Ledger(folder, "run", self)
         for name in NAMES:
             self.ledger.enqueue(Job.from_name(name))
         self.ledger.intend(NAMES, D0)
         self.ledger.accept([(name, str(n)) for n, name in enumerate(NAMES)], D0)
         self.tick()
+
+    def elapsed(self) -> float:
+        return self.time
+
+    def busy(self) -> float:
+        return self.used
 
     def tick(self) -> None:
         self.ledger.save(D1, 10.0)
@@ -82,6 +98,26 @@ def test_writing_waits_for_its_share_of_the_time_and_its_lines_keep_their_dates(
     assert [date for date, line in attempts.lines(slow.ledger.log) if line.what == "finished"] == [
         D1
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "waits", "later"),
+    [(0.02, 0, 20), (0.2, 0, 30), (0.4, 0, 40), (0.001, 0.299, 3), (0.02, 1, 20), (0.02, 3, 30.2)],
+)
+def test_what_takes_little_time_is_written_within_half_a_minute(
+    slow: Slow, seconds: float, waits: float, later: float
+) -> None:
+    slow.seconds, slow.waits = seconds, waits
+    slow.ledger.say(NAMES[0], Word("retry", D1))
+    slow.ledger.save(D1)
+    writes = slow.writes
+    slow.ledger.settle(NAMES[1], "finished", D1)
+    slow.time += later - 0.01
+    slow.ledger.save(D2, 0.0)
+    assert slow.writes == writes
+    slow.time += 0.02
+    slow.ledger.save(D2, 0.0)
+    assert slow.writes == writes + 1
 
 
 def test_what_is_asked_for_at_once_does_not_wait(slow: Slow) -> None:
@@ -225,7 +261,7 @@ def test_a_stopped_monitor_writes_what_was_put_off(
     monkeypatch.setattr(start, "prepare", lambda *_args, **_options: w.monitor())
     runner: Any = Runner(person=False)
     try:
-        with start.watching(w.run, w.chosen, w.host, runner, w.clock) as monitor:  # type: ignore
+        with start.watching(w.run, w.chosen, w.host, runner, w.clock) as monitor:
             monitor.tick()
             w.clock.sleep(10)
             monitor.ledger._pending._next = 1e12
@@ -235,6 +271,23 @@ def test_a_stopped_monitor_writes_what_was_put_off(
     except Interrupted:
         pass
     assert w.last_words()["a/qsub.0"] == "finished"
+
+
+def test_quelist_has_what_was_put_off_before_trouble_is_told(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = world(CHAIN)
+    monitor = w.monitor()
+    monitor.tick()
+    w.clock.sleep(10)
+    monitor.ledger._pending._next = 1e12
+    monitor.tick()
+    assert w.last_words() == {"a/qsub.0": "started"}
+    told: list[dict[str, str]] = []
+    monkeypatch.setattr("jobauto.loop.log.warning", lambda *_: told.append(w.last_words()))
+    w.host.faults.append("hang")
+    loop(monitor, w.clock.sleep)
+    assert told[0]["a/qsub.0"] == "finished"
 
 
 def test_the_states_that_are_kept_up_are_those_of_all_jobs(world: Callable[..., World]) -> None:
@@ -262,13 +315,32 @@ def test_the_states_that_are_kept_up_are_those_of_all_jobs(world: Callable[..., 
     assert monitor.over()
 
 
+def test_what_an_edited_dependency_file_changes_further_down_is_known_at_once(
+    world: Callable[..., World],
+) -> None:
+    w = world(folders(1))
+    w.cluster.plans["m000/qsub.0"] = FakeJob(succeeds=False)
+    monitor = w.monitor()
+    loop(monitor, w.clock.sleep)
+    monitor.standing.update()
+
+    def state() -> State:
+        return monitor.standing.now["m000/qsub.2"]
+
+    assert state() is State.BLOCKED
+    (w.folder / "m000/qsub.dependency.1").write_text("")
+    monitor.noticing.soon()
+    monitor.tick()
+    monitor.standing.update()
+    assert state() is State.WAITING
+
+
 def test_a_run_that_goes_on_is_not_counted_again_and_again(
     world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     w = world(folders(30), maxqsub=7)
     monitor, calls = w.monitor(), []
-    real = Entry.state.fget
-    assert real
+    real: Any = Entry.__dict__["state"].fget
     monitor.tick()
     monitor.standing.update()
 
@@ -379,3 +451,94 @@ def test_while_the_monitor_waits_a_reader_gets_what_is(
     w.host.hook = hook
     assert loop(monitor, w.clock.sleep, board.publish) == DONE
     assert {*waited} == {True, False}
+
+
+@pytest.fixture
+def early(world: Callable[..., World]) -> tuple[World, Monitor]:
+    """A run in which the next tick is told of a marker before its time is over."""
+    w = world(CHAIN)
+    w.cluster.plans["a/qsub.0"] = FakeJob(seconds=3)
+    monitor = w.monitor()
+    monitor.tick()
+    return w, monitor
+
+
+def test_what_a_tick_found_is_written_also_if_nothing_can_be_submitted(
+    early: tuple[World, Monitor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w, monitor = early
+    ask = FakeHost.ask
+
+    def cut(host: FakeHost, request: Any) -> Any:
+        if isinstance(request, SubmitThenLook):
+            raise CouldNotAsk("cut")
+        return ask(host, request)
+
+    monkeypatch.setattr(FakeHost, "ask", cut)
+    with pytest.raises(CouldNotAsk):
+        monitor.tick(10)
+    assert monitor.looking.seen.early
+    assert w.last_words() == {"a/qsub.0": "finished", "a/qsub.1": ""}
+
+
+def test_each_file_is_written_once_in_a_tick_between_two_looks_at_the_queue(
+    early: tuple[World, Monitor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w, monitor = early
+    written: list[str] = []
+    real = files.replace
+
+    def replace(path: Path, *rest: Any, **options: Any) -> None:
+        written.append(path.name)
+        real(path, *rest, **options)
+
+    monkeypatch.setattr(files, "replace", replace)
+    monitor.tick(10)
+    assert monitor.looking.seen.early
+    assert sorted(written) == ["qsub.now", "quelist"]
+    assert (w.folder / "qsub.now").read_text() == "1 1002 ! a/qsub.1\n0 1001 ! a/qsub.0\n"
+    assert w.last_words() == {"a/qsub.0": "finished", "a/qsub.1": "started"}
+
+
+def test_a_tick_that_submits_nothing_saves_once(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = world(CHAIN)
+    monitor = w.monitor()
+    monitor.tick()
+    saves: list[float] = []
+    real = Ledger.save
+
+    def save(ledger: Ledger, *rest: Any) -> None:
+        saves.append(w.clock.elapsed())
+        real(ledger, *rest)
+
+    monkeypatch.setattr(Ledger, "save", save)
+    monitor.tick()
+    assert not monitor.looking.seen.early
+    assert len(saves) == 1
+
+
+def test_no_two_lines_of_progress_in_a_second_unless_there_is_trouble(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = world(folders(4), maxqsub=2)
+    w.cluster.plans.update((name, FakeJob(seconds=0.5)) for name in folders(4))
+    monitor, screen = w.monitor(), Screen(Console(file=StringIO()))
+    said: list[tuple[float, str]] = []
+    monkeypatch.setattr(screen, "say", lambda text: said.append((w.clock.elapsed(), text)))
+    counts = set()
+    while not (monitor.begun and monitor.over()):
+        monitor.tick()
+        screen.progress(monitor, Link())
+        counts.add(summary(monitor.standing.counts))
+        w.clock.sleep(0.3)
+    times = [time for time, _ in said]
+    assert 2 < len(said) < len(counts)
+    screen.end()
+    assert said[-1][1].endswith("12 finished")
+    screen.end()
+    assert [text for _, text in said].count(said[-1][1]) == 1
+    assert all(after - before >= 1 for before, after in pairwise(times))
+    screen.progress(monitor, Link("no answer", "cut", "20261122_120000"))
+    assert said[-1][1].endswith("| no answer since 20261122_120000: cut")

@@ -76,8 +76,7 @@ def test_a_team_on_two_clusters(tmp_path: Path, postgresql: str) -> None:
             logs = list(tmp_path.glob("*/L/2*/jobmon.log"))
             wait_for(lambda: any("no database" in log.read_text() for log in logs))
 
-    faults = {"kills": 6, "outage": outage}
-    found = work(members, JOBS, tmp_path, tag, postgresql, room=6, **faults)
+    found = work(members, JOBS, tmp_path, tag, postgresql, room=6, kills=6, outage=outage)
     each_once(found, JOBS, 8)
     assert found.kills
     assert {site for site, *_ in found.rows} == {"slurm", "sge"}

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from trees import make
 
-from jobauto.host import LocalHost, Runner
+from jobauto.errors import RemoteError
+from jobauto.host import LocalHost, Runner, SshHost
 
 HOST = LocalHost(Runner(), mirrored=True)
 
@@ -103,3 +104,30 @@ def test_a_folder_of_any_name_is_sent_and_brought_home_on_its_own(home: Path, na
     fetch(home, name)
     assert (home / name / "qsub.finished.0").exists()
     assert not (home / "a/qsub.finished.0").exists()
+
+
+@pytest.mark.parametrize("here", [True, False])
+@pytest.mark.parametrize("there", [True, False])
+def test_what_both_can_sum_needs_no_round_trip_to_agree_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: bool, there: bool
+) -> None:
+    words, status = tmp_path / "words", tmp_path / "status"
+    lines = [f'echo "$@" >>{words}', f"echo {'xxh128' if here else 'md5'} none"]
+    program = "\n".join(["#!/bin/sh", *lines, f"exit $(cat {status})\n"])
+    make(tmp_path, {"bin/rsync": program, "status": "0"})
+    (tmp_path / "bin/rsync").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    host = SshHost("nowhere", tmp_path / "socket", Runner())
+
+    def told() -> bool:
+        return "--checksum-choice=xxh128" in words.read_text().splitlines()[-1]
+
+    host.check_tools(there)
+    host.push(tmp_path, "/there")
+    assert told() == (here and there)
+    status.write_text("1")  # as one does that does not know the option
+    with pytest.raises(RemoteError):
+        host.push(tmp_path, "/there")
+    status.write_text("0")
+    host.push(tmp_path, "/there")
+    assert not told()

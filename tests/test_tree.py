@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from trees import make
 
-from jobauto.copying import Filler, copy, own_dependency
+from jobauto.copying import Filler, copied, own_dependency
 from jobauto.errors import UserError
 from jobauto.model import Job
 from jobauto.tree import OWN_FILES, check_reserved, scan
@@ -201,23 +201,43 @@ def test_the_copy_has_everything_beside_the_run_and_hidden(tmp_path: Path) -> No
     (tmp_path / "init/a/link").symlink_to("../b/c/data")
     (tmp_path / "init/empty").mkdir()
     (tmp_path / "init/a/qsub.0").chmod(0o750)
-    made = copy(tmp_path / "init", tmp_path / "20261120_231500")
-    assert made == tmp_path / ".20261120_231500.partial"
-    assert {str(p.relative_to(made)) for p in made.rglob("*")} == {
-        str(p.relative_to(tmp_path / "init")) for p in (tmp_path / "init").rglob("*")
-    }
-    assert os.readlink(made / "a/link") == "../b/c/data"
-    assert (made / "a/qsub.0").stat().st_mode & 0o7777 == 0o750
-    assert scan(tmp_path).jobs.keys() == {"init/a/qsub.0"}, "a half-made copy is not seen"
+    with copied(tmp_path / "init", tmp_path / "20261120_231500") as made:
+        assert made == tmp_path / ".20261120_231500.partial"
+        assert {str(p.relative_to(made)) for p in made.rglob("*")} == {
+            str(p.relative_to(tmp_path / "init")) for p in (tmp_path / "init").rglob("*")
+        }
+        assert os.readlink(made / "a/link") == "../b/c/data"
+        assert (made / "a/qsub.0").stat().st_mode & 0o7777 == 0o750
+        assert scan(tmp_path).jobs.keys() == {"init/a/qsub.0"}, "a half-made copy is not seen"
 
 
 def test_a_file_that_cannot_be_copied_is_named_and_nothing_stays(tmp_path: Path) -> None:
     make(tmp_path / "init", {"a/qsub.0": "x"})
     os.mkfifo(tmp_path / "init/a/pipe")
-    with pytest.raises(UserError, match=r"cannot be copied: .*named pipe") as error:
-        copy(tmp_path / "init", tmp_path / "run")
+    with (
+        pytest.raises(UserError, match=r"cannot be copied: .*named pipe") as error,
+        copied(tmp_path / "init", tmp_path / "run"),
+    ):
+        pass
     assert error.value.where == str(tmp_path / "init/a/pipe")
     assert os.listdir(tmp_path) == ["init"]
+
+
+def test_a_copy_of_which_nothing_became_is_removed(tmp_path: Path) -> None:
+    make(tmp_path / "init", {"a/qsub.0": "x"})
+    with copied(tmp_path / "init", tmp_path / "run") as made:
+        assert (made / "a/qsub.0").exists()
+    assert os.listdir(tmp_path) == ["init"]
+
+
+def test_the_copy_of_another_start_in_the_same_second_is_left_alone(tmp_path: Path) -> None:
+    make(tmp_path, {"init/a/qsub.0": "x", ".run.partial/a/qsub.0": "another's"})
+    with (
+        pytest.raises(UserError, match="cannot be made: File exists"),
+        copied(tmp_path / "init", tmp_path / "run"),
+    ):
+        pass
+    assert (tmp_path / ".run.partial/a/qsub.0").read_text() == "another's"
 
 
 def test_a_copy_that_is_interrupted_leaves_nothing(
@@ -230,8 +250,8 @@ def test_a_copy_that_is_interrupted_leaves_nothing(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(shutil, "copytree", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        copy(tmp_path / "init", tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt), copied(tmp_path / "init", tmp_path / "run"):
+        pass
     assert os.listdir(tmp_path) == ["init"]
 
 
@@ -309,21 +329,21 @@ def test_a_script_linked_to_that_of_another_job_gets_its_own_values(tmp_path: Pa
     make(tmp_path / "init", {"a/qsub.0": "cd __cwd__", "b/x": "", "c/x": ""})
     (tmp_path / "init/b/qsub.0").symlink_to("../a/qsub.0")
     (tmp_path / "init/c/qsub.0").symlink_to("../b/qsub.0")
-    made = copy(tmp_path / "init", tmp_path / "run")
-    for folder in "abc":
-        assert FILL.fill(made, Job(folder, "0"), tmp_path / "init") == []
-    assert [(made / f / "qsub.0").read_text() for f in "abc"] == [
-        f"cd /remote/run/{f}" for f in "abc"
-    ]
+    with copied(tmp_path / "init", tmp_path / "run") as made:
+        for folder in "abc":
+            assert FILL.fill(made, Job(folder, "0"), tmp_path / "init") == []
+        assert [(made / f / "qsub.0").read_text() for f in "abc"] == [
+            f"cd /remote/run/{f}" for f in "abc"
+        ]
 
 
 def test_an_absolute_link_inside_the_init_tree_is_copied_as_a_file(tmp_path: Path) -> None:
     make(tmp_path / "init", {"common.sh": "cd __cwd__", "a/x": ""})
     (tmp_path / "init/a/qsub.0").symlink_to(tmp_path / "init/common.sh")
-    made = copy(tmp_path / "init", tmp_path / "run")
-    assert FILL.fill(made, Job("a", "0"), tmp_path / "init") == []
-    assert not (made / "a/qsub.0").is_symlink()
-    assert (made / "a/qsub.0").read_text() == "cd /remote/run/a"
+    with copied(tmp_path / "init", tmp_path / "run") as made:
+        assert FILL.fill(made, Job("a", "0"), tmp_path / "init") == []
+        assert not (made / "a/qsub.0").is_symlink()
+        assert (made / "a/qsub.0").read_text() == "cd /remote/run/a"
 
 
 def test_a_linked_script_without_placeholders_becomes_a_file_too(tmp_path: Path) -> None:
@@ -409,11 +429,11 @@ def test_a_linked_dependency_file_is_one_of_its_own_in_the_copy(
 ) -> None:
     init = make(tmp_path / "init", {"needs": "x\n", "a/qsub.0": ""})
     (init / "a/qsub.dependency.0").symlink_to(init / "needs" if absolute else "../needs")
-    made = copy(init, tmp_path / "run")
-    own_dependency(made, Job("a", "0"), init)
-    assert not (made / "a/qsub.dependency.0").is_symlink()
-    assert (made / "a/qsub.dependency.0").read_text() == "x\n"
-    assert (init / "a/qsub.dependency.0").is_symlink()
+    with copied(init, tmp_path / "run") as made:
+        own_dependency(made, Job("a", "0"), init)
+        assert not (made / "a/qsub.dependency.0").is_symlink()
+        assert (made / "a/qsub.dependency.0").read_text() == "x\n"
+        assert (init / "a/qsub.dependency.0").is_symlink()
 
 
 def test_a_dependency_file_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -12,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,10 @@ from jobauto import lock, registry
 from jobauto.cli.main import main
 from jobauto.clock import Clock
 from jobauto.errors import BAD_USAGE
-from jobauto.web import many
+from jobauto.web import many, reading
 from jobauto.web.guards import Entrance
 from jobauto.web.many import Where, checked
-from jobauto.web.reading import KEPT, STALE, Reading, Runs
+from jobauto.web.reading import KEPT, STALE, Looks, Reading, Runs
 from jobauto.web.sessions import Sessions, Tokens
 
 __all__ = ["world"]  # a fixture
@@ -214,7 +216,7 @@ class Web:
     def url(self) -> str:
         return self.link.partition("/login#")[0]
 
-    def ask(self, path: str, data: dict[str, str] | None = None, **headers: str) -> Any:
+    def ask(self, path: str, data: dict[str, str] | None = None, /, **headers: str) -> Any:
         body = urlencode(data).encode() if data is not None else None
         asked = urllib.request.Request(self.url + path, body, headers)
         return urllib.request.build_opener(
@@ -326,7 +328,6 @@ def test_a_client_that_follows_hears_of_a_run_that_another_process_watches(
     key = s.get("/api/runs", **cookie)["runs"][0]["key"]
     stream = s.ask(f"/runs/{key}/api/events", **cookie)
     assert stream.readline() == b": following\r\n"
-    time.sleep(0.5)  # the server has read the run as it is now
     w.finish()
     line = b""
     while not line.startswith(b"data: "):
@@ -334,6 +335,24 @@ def test_a_client_that_follows_hears_of_a_run_that_another_process_watches(
         assert line, "the stream ended"
     assert json.loads(line[6:])["counts"] == {"finished": 3}
     stream.close()
+
+
+def test_a_client_is_told_of_what_changes_as_soon_as_it_follows(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PACE", 0.01)
+    w = world(CHAIN)
+    told = []
+
+    async def follow() -> None:
+        events = Looks(Reading(w.folder, Clock())).follow()
+        assert (await anext(events)).comment == "following"
+        w.finish()
+        told.append(str((await asyncio.wait_for(anext(events), 20)).data))
+
+    with ThreadPoolExecutor(1) as own:  # a browser of other trials has a loop in this thread
+        own.submit(asyncio.run, follow()).result()
+    assert json.loads(told[0])["counts"] == {"finished": 3}
 
 
 def test_a_second_one_gives_a_link_to_the_first(web: Callable[..., Web], tmp_path: Path) -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from jobauto import run as runs
+from jobauto.copying import copied
+from jobauto.settings import Settings
+from jobauto.tree import Tree
+
 MARK = "\ndate > qsub.finished.{}\n"
 
 
@@ -17,12 +22,18 @@ def make(root: Path, files: Mapping[str, str]) -> Path:
     return root
 
 
+def create(chosen: Settings, run: runs.Run, found: Tree) -> None:
+    """The dated folder, as a start makes it."""
+    with copied(chosen.ldir / "init", run.folder, found.jobs.keys()):
+        runs.create(chosen, run, found)
+
+
 def job(text: str, number: str = "0") -> str:
     """A script that both schedulers take, with its marker as the last act."""
     return f"#!/bin/sh\nset -e\necho run >> ran.{number}\n{text}{MARK.format(number)}"
 
 
-def sleepers(root: Path, number: int, seconds: float) -> Path:
+def sleepers(root: Path, number: int, seconds: float | str) -> Path:
     """`number` folders with two chained jobs of so many seconds."""
     return make(
         root,

@@ -216,13 +216,13 @@ def prepared(folder: Path) -> list[Tree]:
     """The trees, made in `folder`; the process is set up for trials."""
     logging.getLogger("jobauto").disabled = True
     # a random jitter that the seed does not know, and a signal to this very process
-    loops.Link = functools.partial(loops.Link, dice=random.Random(0))  # type: ignore
-    lock.terminate = lambda private, patience=10.0: None  # type: ignore[assignment]
+    loops.Link = functools.partial(loops.Link, dice=random.Random(0))  # type: ignore[misc, assignment]
+    lock.terminate = lambda private, patience=10.0: None
     lock.held = lambda private, date, wait=0: nullcontext()  # type: ignore
     killing.host_of = lambda run, runner, mirrored: runner  # type: ignore
     made = [Tree.make(folder / str(number), shape()) for number, shape in enumerate(SHAPES)]
     by_folder = {tree.folder: tree for tree in made}
-    found_trees.scan = lambda root: by_folder[root].scan()  # type: ignore[assignment]
+    found_trees.scan = lambda root: by_folder[root].scan()
     return made
 
 

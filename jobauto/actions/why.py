@@ -5,9 +5,9 @@ from __future__ import annotations
 from jobauto.actions.status import Status
 from jobauto.admitting import WAITING
 from jobauto.errors import UserError, near
-from jobauto.graph import Need
 from jobauto.ledger import Entry, files
 from jobauto.model import State
+from jobauto.needs import Need
 from jobauto.ordering import CRITICAL
 from jobauto.quoting import shown
 from jobauto.reuse import memory

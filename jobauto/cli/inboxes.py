@@ -14,6 +14,7 @@ from rich.markup import escape
 from jobauto import __version__
 from jobauto.cli import show
 from jobauto.cli.jobmon import watch
+from jobauto.cli.screen import Screen, log_to_terminal
 from jobauto.clock import Clock
 from jobauto.errors import DONE, SOME_FAILED, Interrupted, UserError, near
 from jobauto.host import Runner
@@ -111,7 +112,7 @@ def _setup(places: Places, console: Console) -> int:
 def _run(places: Places, settings: dict[str, Any], ways: dict[str, Any], console: Console) -> int:
     runner = Runner(without_secrets(os.environ), show.person_there())
     screen, clock = Dots(console), Clock()
-    show.log_to_terminal(screen)
+    log_to_terminal(screen)
     with stopping(runner), keeping(places, settings, ways, runner, clock) as (kept, chosen):
         show.log_to_file(places.pending / "jobmon.log")
         log.info("jobauto %s, inbox %s", __version__, places.inbox)
@@ -138,7 +139,7 @@ def _over(kept: Inbox) -> str:
     return f"{kept.done} went well, {kept.failed} failed{waiting}"
 
 
-class Dots(show.Screen):
+class Dots(Screen):
     """A dot for each tick, in rows of 20, on a terminal; elsewhere a line when counts change."""
 
     def __init__(self, console: Console) -> None:

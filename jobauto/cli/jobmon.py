@@ -10,11 +10,12 @@ from contextlib import contextmanager
 
 import argcomplete
 
-from jobauto import __version__
+from jobauto import __version__, garbage
 from jobauto.actions.status import status
 from jobauto.batches.running import take_part
 from jobauto.cli import show
 from jobauto.cli.dry_run import dry_run
+from jobauto.cli.screen import Screen, log_to_terminal
 from jobauto.clock import Clock
 from jobauto.errors import DONE, Interrupted, JobautoError
 from jobauto.host import Runner
@@ -59,6 +60,7 @@ def parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; the exit code. An expected error is one line on stderr, a bug keeps its traceback."""
+    garbage.left_behind()
     try:
         arguments = list(sys.argv[1:] if argv is None else argv)
         if not arguments:
@@ -79,22 +81,15 @@ def _run(given: dict[str, object]) -> int:
     if "port" in given:  # wins over a --no-http that is remembered
         given.setdefault("no_http", False)
     runner = Runner(without_secrets(os.environ), show.person_there())
-    clock, screen = Clock(), show.Screen()
-    show.log_to_terminal(screen)
+    clock, screen = Clock(), Screen()
+    log_to_terminal(screen)
 
     def begin(run: Run) -> None:
         show.log_to_file(run.folder / "jobmon.log")
         log.info("jobauto %s, run %s", __version__, run.folder)
         screen.begin(run)
 
-    def meanwhile() -> None:
-        if not any(map(given.get, ("once", "no_http", "initonly"))):
-            import jobauto.web.server  # noqa: F401  (a third of all that is imported)
-
-    with (
-        stopping(runner),
-        monitoring(given, runner, clock, begin, meanwhile) as (monitor, chosen),
-    ):
+    with stopping(runner), monitoring(given, runner, clock, begin, _import) as (monitor, chosen):
         take_part(monitor, chosen)
         if chosen.initonly:
             monitor.host.open()
@@ -119,7 +114,7 @@ def _run(given: dict[str, object]) -> int:
     return code
 
 
-def watch(monitor: Monitor, chosen: Settings, runner: Runner, screen: show.Screen) -> int:
+def watch(monitor: Monitor, chosen: Settings, runner: Runner, screen: Screen) -> int:
     """Tick until the run is over, and let everybody see it; the exit code."""
     with (
         telling(monitor, chosen, runner.pause) as teller,
@@ -135,15 +130,24 @@ def watch(monitor: Monitor, chosen: Settings, runner: Runner, screen: show.Scree
     return code
 
 
+def _serves(chosen: Settings) -> bool:
+    return not (chosen.once or chosen.no_http or chosen.initonly)
+
+
+def _import(chosen: Settings) -> None:
+    """An import that takes a moment, and that --help and cron do without."""
+    if _serves(chosen):
+        import jobauto.web.server  # noqa: F401
+
+
 @contextmanager
 def _watched(
-    monitor: Monitor, chosen: Settings, screen: show.Screen
+    monitor: Monitor, chosen: Settings, screen: Screen
 ) -> Iterator[Callable[[Monitor, Link], None]]:
     """Who is to see each tick: the terminal and, unless it is not wanted, HTTP."""
-    if chosen.once or chosen.no_http:
+    if not _serves(chosen):
         yield screen.progress
         return
-    # an import that takes a moment, and that --help and cron do without
     from jobauto.web import server
 
     with server.serving(monitor, chosen.port) as board:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from jobauto import garbage
 from jobauto.actions import kill as killing
 from jobauto.actions import login as logging_in
 from jobauto.actions import order as ordering
@@ -31,6 +32,7 @@ from jobauto.templates import Template, instantiate, list_templates
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do one verb; the exit code."""
+    garbage.left_behind()
     top = parser()
     console = show.new_console()
     try:

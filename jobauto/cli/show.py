@@ -1,4 +1,4 @@
-"""What people see: the live line, tables, errors and the log."""
+"""What people see: tables, errors and the log."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from jobauto.actions.kill import Outcome as Killed
 from jobauto.actions.status import Status
 from jobauto.errors import BAD_USAGE, DONE, SOME_FAILED, Interrupted, JobautoError, UserError
-from jobauto.loop import Link, what_is_wrong
 from jobauto.model import State
-from jobauto.monitor import Monitor
 from jobauto.quoting import shown
-from jobauto.run import Run
 from jobauto.tree import FLAT
 
 STYLE = {
@@ -37,7 +33,6 @@ ORDER = sorted(State, key=lambda s: -s.order)
 MOVING = (State.WAITING, State.READY, State.STARTED, State.SUBMITTING)
 LISTED = 20
 MANY = 1000  # jobs
-TAIL = 6
 
 
 def error(program: str, problem: JobautoError) -> None:
@@ -118,57 +113,6 @@ def summary(states: dict[State, int]) -> str:
     return ", ".join(f"{states[s]} {s.word}" for s in ORDER if states.get(s)) or "no jobs"
 
 
-class Screen:
-    """One live line on a terminal; elsewhere a plain line whenever the counts change."""
-
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or new_console()
-        self._bar: Progress | None = None
-        self._task = TaskID(0)
-        self._last = ""
-
-    def say(self, text: str) -> None:
-        """A line of its own."""
-        self.console.print(escape(text))
-
-    def begin(self, run: Run) -> None:
-        """Name the run, as soon as there is one."""
-        self.say(f"run     {short(run.folder)}")
-        self.say(f"quelist {short(run.folder / 'quelist')}")
-
-    def progress(self, monitor: Monitor, link: Link) -> None:
-        """Show where the run is."""
-        monitor.standing.update()
-        counts = monitor.standing.counts
-        text = summary(counts)
-        for condition in what_is_wrong(monitor, link):
-            text += f" | {condition.what} since {condition.since}: {shown(condition.why)}"
-        if self.console.is_terminal:
-            self._draw(text, sum(counts.values()), sum(n for s, n in counts.items() if s.final))
-        elif text != self._last:
-            self.say(f"{monitor.clock.date()} {text}")
-        self._last = text
-
-    def _draw(self, text: str, total: int, done: int) -> None:
-        if self._bar is None:
-            self._bar = Progress(
-                BarColumn(24),
-                TextColumn("{task.completed}/{task.total}"),
-                TimeElapsedColumn(),
-                TextColumn("{task.description}"),
-                console=self.console,
-            )
-            self._task = self._bar.add_task("", total=total)
-            self._bar.start()
-        self._bar.update(self._task, completed=done, total=total, description=escape(text))
-
-    def end(self) -> None:
-        """Leave the terminal as it was."""
-        if self._bar:
-            self._bar.stop()
-            self._bar = None
-
-
 def log_to_file(path: Path) -> None:
     """Everything goes to jobmon.log; a full disk there must not stop the monitor."""
     logger = logging.getLogger("jobauto")
@@ -177,24 +121,6 @@ def log_to_file(path: Path) -> None:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logging.raiseExceptions = False
-
-
-class _ToScreen(logging.Handler):
-    """Warnings above the live line; only the first lines of what has many."""
-
-    def __init__(self, screen: Screen) -> None:
-        super().__init__(logging.WARNING)
-        self._screen = screen
-
-    def emit(self, record: logging.LogRecord) -> None:
-        lines = record.getMessage().rstrip().splitlines()
-        shortened = [*lines[:TAIL], "..."] if len(lines) > TAIL + 1 else lines
-        self._screen.say(f"{record.levelname.lower()}: " + "\n  ".join(shortened))
-
-
-def log_to_terminal(screen: Screen) -> None:
-    """Warnings go to the terminal too, above the live line."""
-    logging.getLogger("jobauto").addHandler(_ToScreen(screen))
 
 
 def exit_code(status: Status) -> int:

@@ -43,8 +43,9 @@ class Host(Protocol):
     def ask(self, request: Request[T]) -> T:
         """One round trip. NoConnection or CouldNotAsk: nothing is known, nothing is proven."""
 
-    def check_tools(self) -> None:
-        """UserError if a program that copies files is missing here."""
+    def check_tools(self, has_sums: bool) -> None:
+        """UserError if a program that copies files is missing here. `has_sums`: whether the rsync
+        on the host has `probe.SUMS`."""
 
     def push(self, run: Path, folder: str, only: Sequence[str] = ()) -> None:
         """Mirror the run (or some of its folders) into `folder` on the host."""

@@ -46,7 +46,7 @@ class LocalHost:
     def ask(self, request: Request[T]) -> T:
         return self._shell.read(request, self._shell.ask(request.script(), request.timeout))
 
-    def check_tools(self) -> None:
+    def check_tools(self, has_sums: bool) -> None:
         transfer.check_tools()
 
     def push(self, run: Path, folder: str, only: Sequence[str] = ()) -> None:

@@ -19,6 +19,10 @@ class Pull(Protocol):
     def finish(self) -> None:
         """Wait for its end, once. RemoteError: not everything came; Interrupted."""
 
+    def give_up(self) -> None:
+        """Nothing more is brought; waits for nothing. What came in part is removed a moment
+        later, before the host is closed."""
+
 
 class Over:
     """All is there, or there was nothing to bring."""
@@ -27,6 +31,9 @@ class Over:
         return True
 
     def finish(self) -> None:
+        return None
+
+    def give_up(self) -> None:
         return None
 
 
@@ -42,3 +49,6 @@ class Rsync:
 
     def finish(self) -> None:
         self.check(self.process.finish())
+
+    def give_up(self) -> None:
+        self.process.stop()

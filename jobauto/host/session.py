@@ -89,7 +89,7 @@ class _Talk:
         assert stdin
         assert stdout
         assert stderr
-        with selectors.DefaultSelector() as selector:
+        with selectors.PollSelector() as selector:
             selector.register(stdin, selectors.EVENT_WRITE)
             selector.register(stdout, selectors.EVENT_READ, self._out)
             selector.register(stderr, selectors.EVENT_READ, self._err)

@@ -20,6 +20,7 @@ from jobauto.host.pulling import Over, Pull, Rsync
 from jobauto.host.session import Session
 from jobauto.quoting import shown
 from jobauto.remote.framing import Answer, Request
+from jobauto.remote.probe import SUMS
 
 T = TypeVar("T")
 SSH_FAILED = 255
@@ -50,6 +51,7 @@ class SshHost:
         argv = ["ssh", "-S", str(socket), *_NO_OWN_LOGIN, "--", destination, "sh -s"]
         self._shell = Session(runner, argv)
         self._knocking: Beside | None = None
+        self._sums: list[str] = []
         self._alone = False  # rsync needs the only session that may be open
 
     def knock(self) -> None:
@@ -90,9 +92,9 @@ class SshHost:
 
     def close(self) -> None:
         self.runner.end_beside()
-        self._shell.close()
         if self.socket.exists():
             self._ssh(["-O", "exit"], 10.0)
+        self._shell.close()  # it has ended with the connection: to ask it to takes a round trip
 
     def _ssh(self, options: Sequence[str], timeout: float) -> Answer:
         return self.runner.run(self._argv(options), timeout=timeout)
@@ -106,8 +108,10 @@ class SshHost:
             raise NoConnection(f"the connection to {self.name} is gone", hint=_last(answer.err))
         return self._shell.read(request, answer)
 
-    def check_tools(self) -> None:
+    def check_tools(self, has_sums: bool) -> None:
         transfer.check_tools()
+        if has_sums and SUMS in self.runner.run(["rsync", "--version"]).out.split():
+            self._sums = [f"--checksum-choice={SUMS}"]
 
     def push(self, run: Path, folder: str, only: Sequence[str] = ()) -> None:
         target = f"{self.name}:{folder}"
@@ -131,7 +135,7 @@ class SshHost:
     def _via(self) -> list[str]:
         # -s: the remote's shell never sees the path
         shell = shlex.join(["ssh", "-S", str(self.socket), *_NO_OWN_LOGIN])
-        return ["-s", "-e", shell]
+        return [*self._sums, "-s", "-e", shell]
 
     def _rsync(self, command: list[str], only: Sequence[str]) -> None:
         if self._alone:
@@ -145,8 +149,10 @@ class SshHost:
             self._alone = True
             self._rsync(command, only)
             return
-        if answer.exit_code != 0 and not self.connected():
-            raise NoConnection(f"the connection to {self.name} is gone", hint=_last(answer.err))
+        if answer.exit_code != 0:
+            self._sums = []  # behind one name there may be several machines
+            if not self.connected():
+                raise NoConnection(f"the connection to {self.name} is gone", hint=_last(answer.err))
         transfer.check(answer)
 
 

@@ -19,6 +19,8 @@ def push_command(run: Path, target: str, via: Sequence[str], only: Sequence[str]
     command = ["rsync", "-a", *via]
     if only:  # later changes: never over something newer that a job wrote
         command += ["-r", "--update", "--from0", "--files-from=-"]
+    else:  # the list of all files first, once: sooner than in parts, by a round trip at least
+        command += ["--no-inc-recursive"]
     command += [f"--exclude=/{name}" for name in OWN_FILES]
     return [*command, f"{run}/", f"{target}/"]
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import networkx as nx
 
 from jobauto.errors import CouldNotAsk
-from jobauto.graph import Need
 from jobauto.inbox.completed import Completed
 from jobauto.inbox.ending import Completing, note, tail_of
 from jobauto.inbox.places import OUTPUT, Places, job_of
@@ -19,6 +18,7 @@ from jobauto.ledger import Entry
 from jobauto.ledger.quelist import Word
 from jobauto.model import State
 from jobauto.monitor import Monitor
+from jobauto.needs import Need
 from jobauto.quoting import shown, shown_lines, slug
 from jobauto.remote.clearing import Clear, Gone
 

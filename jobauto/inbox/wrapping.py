@@ -8,9 +8,9 @@ import stat
 from pathlib import Path
 
 from jobauto.errors import UserError
-from jobauto.graph import parse_needs
 from jobauto.inbox.places import HELPERS, OUTPUT, SCRIPT, job_of, odd
 from jobauto.ledger import files
+from jobauto.needs import parse_needs
 
 _DIRECTIVE = re.compile(r"#(?:SBATCH|\$|PBS|BSUB)")
 _BASH = re.compile(r"#!\s*(?:\S*/env\s+)?(?:\S*/)?bash((?:\s+-[\w-]+)*)\s*")

@@ -6,9 +6,9 @@ acceptance is in `qsub.log` before `quelist` says started; a verdict is in `quel
 `quelist` ends it, and where `qsub.log` shows it closed, `quelist` alone decides, as a person may
 have edited it (also while the monitor runs).
 
-Writing quelist whole may take a while, so a monitor puts it off where it would take more than one
-part in twenty of the time; what closes attempts in qsub.log waits with it. Until then an
-attempt is open on disk: after a crash it is in flight, and the same verdict is found by looking.
+Writing quelist whole may take a while, so a monitor puts it off where it would take more than a
+small part of the time (see pending); what closes attempts in qsub.log waits with it. Until then
+an attempt is open on disk: after a crash it is in flight, and the same verdict is found by looking.
 What nobody would find again does not wait: words of a job that has no open attempt on disk, what
 a person ordered, `killed` and `unsure`. Nor is anything written of a job to qsub.log that would
 stand before a verdict on it that waits. Also written at once: at the end of a run, and of a
@@ -18,9 +18,10 @@ monitor that is stopped.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from jobauto.clock import Clock
 from jobauto.ledger import attempts, qsub_now
 from jobauto.ledger.attempts import Line, Tried
 from jobauto.ledger.edits import take_over
@@ -39,12 +40,10 @@ _NOTHING: Mapping[str, Iterable[str]] = {}
 class Ledger:
     """All entries of a run in the order of quelist, and the files that keep them.
 
-    `elapsed`: seconds that never go back; without it nothing is ever put off.
+    `clock`: of what writing takes; without it nothing is ever put off.
     """
 
-    def __init__(
-        self, folder: Path, run_id: str, elapsed: Callable[[], float] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, run_id: str, clock: Clock | None = None) -> None:
         self.folder = folder
         self.entries: dict[str, Entry] = {}
         self.lingering: dict[str, Attempt] = {}  # JOBID -> finished, but the queue names it yet
@@ -52,7 +51,7 @@ class Ledger:
         self.log = folder / "qsub.log"
         self._file = QuelistFile(folder / "quelist")
         self.numbers = Numbering(run_id)
-        self._pending = Pending(elapsed or (lambda: 0.0))
+        self._pending = Pending(clock)
         self._due = self._pending.due  # of qsub.log, for the next `save`
         self._index = Index(self.entries)
         self._followers: list[set[str]] = []

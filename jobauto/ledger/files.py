@@ -5,22 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 
-def replace(path: Path, text: str, mode: int = 0o644, durable: bool = True) -> None:
-    """Write `text` beside `path`, flush it to disk if `durable`, and rename it into place.
+def replace(
+    path: Path, text: str | Iterable[bytes], mode: int = 0o644, durable: bool = True
+) -> None:
+    """Write a text, or its parts, beside `path`, flush it to disk if `durable`, and rename it into
+    place.
 
     What stands beside it from a crash goes first, so that nothing is written through a link.
     """
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
     private = partial(os.open, mode=0o600)  # until it is whole: it may hold a password
-    with open(beside, "x", encoding="utf-8", errors="surrogateescape", opener=private) as file:
-        file.write(text)
+    with open(beside, "xb", opener=private) as file:
+        file.writelines([encoded(text)] if isinstance(text, str) else text)
         if durable:
             file.flush()
             os.fsync(file.fileno())
@@ -28,6 +31,16 @@ def replace(path: Path, text: str, mode: int = 0o644, durable: bool = True) -> N
     os.replace(beside, path)
     if durable:
         flush_folder(path.parent)
+
+
+def encoded(text: str) -> bytes:
+    """A text as it stands in a file; odd bytes survive a round trip."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def decoded(data: bytes) -> str:
+    """The text that `encoded` made into this."""
+    return data.decode("utf-8", "surrogateescape")
 
 
 def flush_folder(folder: Path) -> None:
@@ -65,4 +78,4 @@ def read(path: Path, begin: int = 0) -> str:
     """The text of a file, from byte `begin` on; odd bytes survive a round trip."""
     with open(path, "rb") as file:
         file.seek(begin)
-        return file.read().decode("utf-8", "surrogateescape")
+        return decoded(file.read())

@@ -23,12 +23,12 @@ Signature = tuple[int, int, int]
 class QuelistFile:
     """Reads and writes the file whole, and knows when somebody else has changed it since.
 
-    What was written is kept as text, in blocks of lines by the `place` of their entries.
+    What was written is kept as it was, in blocks of lines by the `place` of their entries.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._texts: list[str] = []  # what the last `read` or `write` left in it
+        self._texts: list[bytes] = []  # what the last `read` or `write` left in it
         self._names: list[list[str]] | None = None  # of each block; None: to be made from scratch
         self._stale: set[int] = set()  # blocks
         self._last = -1  # the last place in them
@@ -39,7 +39,7 @@ class QuelistFile:
         signature = self._signature()
         text = files.read(self.path) if signature else ""
         found = quelist.parse(text, str(self.path)) if signature else None
-        self._texts, self._names, self._ours = [text], None, signature
+        self._texts, self._names, self._ours = [files.encoded(text)], None, signature
         return found
 
     def note(self, name: str, place: int) -> None:
@@ -59,15 +59,16 @@ class QuelistFile:
         names = self._names
         if names is None:
             names = _in_blocks(entries)
-            texts, stale = [""] * len(names), set(range(len(names)))
+            texts, stale = [b""] * len(names), set(range(len(names)))
             self._last = max((entry.place for entry in entries.values()), default=-1)
         else:
-            texts, stale = self._texts + [""] * (len(names) - len(self._texts)), self._stale
+            texts, stale = self._texts + [b""] * (len(names) - len(self._texts)), self._stale
         for block in stale:
             kept = (n for n in names[block] if n in entries and entries[n].place // BLOCK == block)
             lines = {name: entries[name].words for name in kept}
-            names[block], texts[block] = list(lines), quelist.format_lines(lines)
-        files.replace(self.path, "".join(texts))
+            text = quelist.format_lines(lines)
+            names[block], texts[block] = list(lines), files.encoded(text)
+        files.replace(self.path, texts)
         self._texts, self._names, self._ours = texts, names, self._signature()
         self._stale = set()
 
@@ -81,7 +82,7 @@ class QuelistFile:
         if signature is None or signature == self._ours:
             return None
         try:
-            before, now = "".join(self._texts), self.read()
+            before, now = files.decoded(b"".join(self._texts)), self.read()
             return (quelist.parse(before), now) if now is not None else None
         except UserError as error:
             aside = self.path.with_name(UNREADABLE)

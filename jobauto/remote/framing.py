@@ -24,16 +24,19 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 # look PID: sets $code (the state's letter, empty when there is no such process), $start, which
 # tells the process from a later one with the same pid, and (where there is a /proc) its session in
-# $sid. Its text is in $look, for other shells.
+# $sid. There PID may be `self`: the shell that looks; $pid is its number. Its text is in $look, for
+# other shells.
 _LOOK = r"""
 look='
 look() {
-  code= start= sid=
+  code= start= sid= pid=
   if [ -r /proc/self/stat ]; then
     IFS= read -r code 2>/dev/null <"/proc/$1/stat" || return 0
+    pid=${code%% *}
     set -f; set -- ${code##*) }; set +f
     code=$1 sid=$4 start=${20}
   else
+    pid=$1
     code=$(ps -o stat= -p "$1" | cut -c1) start=$(ps -o lstart= -p "$1" | tr -cd 0-9A-Za-z)
   fi
 }
@@ -155,6 +158,11 @@ class Section:
     @property
     def errors(self) -> str:
         return "".join(line + "\n" for line in self.err)
+
+
+def tests(files: Sequence[str]) -> list[str]:
+    """Commands that tell which of these files are there, each as a section `t`: see `which`."""
+    return [f"t {n} {quoting.path(name)}" for n, name in enumerate(files)]
 
 
 def portions(words: Sequence[str]) -> Iterator[list[str]]:

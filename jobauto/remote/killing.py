@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from jobauto import quoting
 from jobauto.errors import CouldNotAsk
 from jobauto.model import Attempt, Claim, InQueue
-from jobauto.remote.framing import Answer, Frame, portions, sections
+from jobauto.remote.framing import Answer, Frame, portions, sections, tests
 from jobauto.remote.observation import read_queue, read_tokens, with_tokens
 from jobauto.remote.submission import CLAIM_FUNCTIONS, claim_folders, note_claim
 from jobauto.schedulers import Dialect
@@ -66,7 +66,7 @@ class Kill:
             "echo @queue",
             f"ask {quoting.word(self.dialect.query(jobids))}",
             f"echo @tokens\nask {quoting.word(tokens)}" if tokens else "",
-            *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.markers)),
+            *tests(self.markers),
         ]
         return self.frame.script(self.folder, "\n".join(parts))
 

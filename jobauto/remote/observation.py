@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from jobauto import quoting
 from jobauto.errors import CouldNotAsk
 from jobauto.model import Attempt, Claim, Ending, InQueue, Queued, Seen
-from jobauto.remote.framing import Answer, Frame, Section, sections
+from jobauto.remote.framing import Answer, Frame, Section, sections, tests
 from jobauto.remote.submission import CLAIM_FUNCTIONS, note_claim
 from jobauto.schedulers import Dialect, Unreadable
 
@@ -111,7 +111,7 @@ class Observe:
             CLAIM_FUNCTIONS,
             _FATE if any(suspect.attempt.after for suspect in self.suspects) else "",
             "look_at_files() {",
-            *(f"t {n} {quoting.path(name)}" for n, name in enumerate(self.files)),
+            *tests(self.files),
             ":\n}",
             *self._waiting(),
             "echo @queue",

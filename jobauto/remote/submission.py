@@ -42,6 +42,15 @@ root=$PWD claims={CLAIMS}
 {{ read -r here </proc/sys/kernel/hostname; }} 2>/dev/null || here=$(uname -n)
 """
     + r"""
+# folders TOKEN...: make folders of claims where there are none; empty they are no claims
+folders() {
+  for token; do
+    shift
+    [ -d "$claims/$token" ] || set -- "$@" "$claims/$token"
+  done
+  [ $# = 0 ] || mkdir -p "$@"
+}
+# take CLAIM: whether it is ours from now on, to submit or to make void
 take() { set -C; { true >"$1/begun"; } 2>/dev/null; set -- $?; set +C; return $1; }
 report() { # report TOKEN: what lies in its claim
   c="$root/$claims/$1"
@@ -70,9 +79,8 @@ still_at_work() { # still_at_work PID START: is it there, and no later process w
 
 _SUBMIT_FUNCTIONS = r"""
 # this subshell, for which /proc/self stands in its own redirections: $$ is the shell that stays
-{ read -r me rest </proc/self/stat; } 2>/dev/null || me=$(exec sh -c 'echo $PPID')
-look $me 2>/dev/null
-me="$me $here $start"
+if [ -r /proc/self/stat ]; then look self; else look $(exec sh -c 'echo $PPID'); fi 2>/dev/null
+me="$pid $here $start"
 attempt() { # attempt TOKEN FOLDER SCRIPT MARKER [OPTION...]
   claim="$root/$claims/$1"
   if [ $refused -lt $allowed ] && take "$claim"; then
@@ -84,7 +92,6 @@ attempt() { # attempt TOKEN FOLDER SCRIPT MARKER [OPTION...]
     cd "$root" && [ "$claim" ] && echo $rc 2>/dev/null >"$claim/rc"
     if [ $rc = 0 ]; then refused=0; else refused=$((refused + 1)); fi
   fi
-  report "$1"
 }
 """
 
@@ -188,16 +195,20 @@ class Submit:
         return 120.0 + 5.0 * len(self.attempts)
 
     def script(self) -> str:
+        return self.frame.script(self.folder, self.body())
+
+    def body(self) -> str:
+        """What stands in the frame."""
         command = self.dialect.submit('"$script"', '"$token"', '"$@"')
-        calls = "\n".join(map(self._call, self.attempts))
-        body = (
+        calls = "\n".join(["attempts() {", *map(self._call, self.attempts), ":\n}"])
+        reports = "\n".join(f"report {quoting.plain(a.token)}" for a in self.attempts)
+        return (
             f"{self.dialect.prelude}\n{CLAIM_FUNCTIONS}"
             f"refused=0 allowed={REFUSALS}\n{claim_folders(self.attempts)}\n"
             f"{self._ahead_functions()}"
             f"hand_in() {{ token=$1 script=$3; shift 4; {self._guarded()}{command}; }}\n"
-            f"{_SUBMIT_FUNCTIONS}\n{calls}"
+            f"{_SUBMIT_FUNCTIONS}\n{calls}\n{self.dialect.together}\n{reports}"
         )
-        return self.frame.script(self.folder, body)
 
     def _ahead_functions(self) -> str:
         if not self.ahead:
@@ -238,9 +249,9 @@ class Submit:
 
 
 def claim_folders(attempts: Sequence[Attempt]) -> str:
-    """Commands that make the folders of claims, many with one program; empty they are no claims."""
+    """Commands that make the folders of claims, many with one program."""
     some = portions([attempt.token for attempt in attempts])
-    return "\n".join("mkdir -p " + " ".join(f"{CLAIMS}/{t}" for t in tokens) for tokens in some)
+    return "\n".join(" ".join(["folders", *tokens]) for tokens in some)
 
 
 def read_claims(lines: list[str]) -> dict[str, Claim]:

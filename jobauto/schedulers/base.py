@@ -43,6 +43,9 @@ class Dialect(ABC):
     told: str = ":"
     #: `submit` takes care itself that the job begins with the line in `$guard`
     guards: bool = False
+    #: calls `attempts`, which submits all jobs of a command. Until it is over, `submit` may leave
+    #: `$claim` empty and the claim without an answer
+    together: str = "attempts"
     #: lines on stderr that do not put an answer in doubt
     harmless = re.compile(r"(?!)")
     #: a refusal by policy that means "not now" rather than "never": nothing was accepted

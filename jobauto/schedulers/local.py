@@ -26,16 +26,18 @@ launch() {
   {
     trap - HUP PIPE
     exec $session sh -c "$look$wrapper" job "$claim" "$1"
-  } >/dev/null 2>&1 </dev/null &
-  pid=$!
-  # until it has a session of its own, and a group with that, what ends our shell would end it
-  until kill -s 0 -- -$pid; do
-    look $pid
-    case $code in ''|Z|X) break;; esac
-  done 2>/dev/null
-  look $pid
-  [ -n "$start" ] && echo "$pid-$start"
-  true # it was started, even if this could not be written down: no refusal
+  } >&9 9>&- 2>/dev/null </dev/null &
+  echo $token >&9
+  claim= # it has no answer yet
+}
+# Until it has told its JOBID, and is in a session of its own, what ends our shell would end a job.
+# It holds the pipe as long; so many begin at once, and this waits for the last.
+together() {
+  for token in $(attempts 9>&1 >&5); do
+    claim=$root/$claims/$token
+    if [ -s "$claim/self" ]; then rc=0; else rc=1; echo 'it could not be started' >"$claim/err"; fi
+    echo $rc >"$claim/rc"
+  done
 }
 # No job runs that has not told its JOBID, which a full disk may prevent.
 # It outlives a TERM as long as its script does: the job is there until the script has ended.
@@ -59,6 +61,7 @@ class Local(Dialect):
     name = "local"
     detect = "true"
     prelude = _PRELUDE
+    together = "together"
     elsewhere = False
     lists_tokens = True  # the job itself writes its JOBID into the claim: no claim tells, no job
 

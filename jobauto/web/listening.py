@@ -45,7 +45,8 @@ def _bound(port: int, address: str) -> socket.socket:
 class Impatient(H11Protocol):
     """Lets a client go which neither sends a whole request nor reads its answer.
 
-    uvicorn by itself waits for ever for the head of a request and for a reader.
+    uvicorn by itself waits for ever for the head of a request and for a reader. It refuses what is
+    no HTTP by an answer without a length, whose end a client that still sends does not see.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -73,8 +74,15 @@ class Impatient(H11Protocol):
 
     def _let_go(self, answering: bool) -> None:
         if not answering and self.cycle is None:
-            text = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-            self.transport.write(text)
-            self.transport.close()
+            self._refuse("408 Request Timeout")
         else:
             self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP (uvicorn calls this)."""
+        self._refuse("400 Bad Request")
+
+    def _refuse(self, status: str) -> None:
+        text = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        self.transport.write(text.encode("ascii"))
+        self.transport.close()

@@ -97,8 +97,8 @@ class Looks:
         """Events for one client, for as long as it listens."""
         self._clients += 1
         try:
+            before = await run_in_threadpool(self._look)  # nothing after it goes untold
             yield ServerSentEvent(comment="following")
-            before = await run_in_threadpool(self._look)
             while True:
                 await anyio.sleep(PACE)
                 now = await run_in_threadpool(self._look)

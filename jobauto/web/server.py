@@ -119,13 +119,18 @@ def server_of(app: Starlette, **options: Any) -> Server:
 def _thread(app: Starlette, listener: socket.socket, hub: Hub) -> Iterator[None]:
     server = server_of(app)
 
+    at_work: asyncio.Task[None] | None = None
+
     async def serve() -> None:
-        hub.loop = asyncio.get_running_loop()
+        nonlocal at_work
+        hub.loop, at_work = asyncio.get_running_loop(), asyncio.current_task()
         await server.serve(sockets=[listener])
 
     def run() -> None:
         try:
             asyncio.run(serve())
+        except asyncio.CancelledError:
+            log.debug("HTTP ended, as nobody was connected")
         except Exception:
             log.exception("HTTP ended")
 
@@ -138,4 +143,7 @@ def _thread(app: Starlette, listener: socket.socket, hub: Hub) -> Iterator[None]
     finally:
         hub.close()
         server.should_exit = True
+        if at_work and hub.loop and not server.server_state.connections:
+            with contextlib.suppress(RuntimeError):  # the server has ended
+                hub.loop.call_soon_threadsafe(at_work.cancel)
         thread.join(FAREWELL)

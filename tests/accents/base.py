@@ -70,8 +70,11 @@ class Cluster(Protocol):
     """The behaviour, as an accent sees it. Each call may raise Unreachable."""
 
     user: str
-    now: float
     server: str  # a host name
+
+    @property
+    def now(self) -> float:
+        """Seconds since 1970."""
 
     def submit(
         self,
