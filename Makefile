@@ -69,7 +69,7 @@ bench-scale: $(VENV)/.dev  ## start, memory, restart, an idle tick at 100,000 jo
 	$(BIN)/python bench/scale.py
 
 together: $(VENV)/.dev  ## 8 monitors of 4 people on one task, killed at random (needs lab); the same file
-	$(BIN)/python bench/together.py
+	$(BIN)/python bench/team.py
 
 rounds: $(VENV)/.dev  ## kill the monitor 200 times on each scheduler and count (ROUNDS=OPTIONS)
 	$(BIN)/python bench/rounds.py $(ROUNDS)

@@ -6,7 +6,9 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 from chains import fresh, make
+from cluster import wait_until_empty
 from outside import Seen, watched
 from places import Place, newest, wait_for
 from results import Figure, figures_table, medians
@@ -30,7 +32,9 @@ def measure(repeat: int) -> str:
     return f"""{medians(repeat)}
 
 {FOLDERS} folders × {EACH} jobs, `--maxqsub {JOBS}`, on Slurm. When all are in the queue, `./kill`
-of the run is called, the whole program: its monitor ends, then the jobs.
+of the run is called, the whole program: its monitor ends, then the jobs. Processes are counted
+when Slurm's queue is empty; one that is left is Slurm's own miss: in the lab it finds a job's
+processes by their parents (`proctrack/linuxproc`), and not one whose parent has just ended.
 
 {figures_table(rows)}"""
 
@@ -39,12 +43,15 @@ def of(kind: str, repeat: int) -> list[Figure]:
     """Time and remote commands of one kind of jobs."""
     taken = Figure(f"{kind}: time of `kill`", AIM)
     commands = Figure(f"{kind}: remote commands", 1, unit="")
+    left = []
     for number in range(repeat):
         with fresh("slurm") as where:
             make(where.tmp / "L/init", FOLDERS, EACH, lambda _, id: KINDS[kind].format(id), False)
             seconds, seen = once(where)
+            left.append(len(processes(where)))
         taken.figures.append(seconds)
         taken.beside = f"last run: {seen}"
+        commands.beside = f"processes of the jobs a minute later: {', '.join(map(str, left))}"
         commands.figures.append(seen.commands)
         print(f"kill, {kind}, {number + 1}/{repeat}: {seconds:.1f} s ({seen})", flush=True)
     return [taken, commands]
@@ -64,6 +71,18 @@ def once(where: Place) -> tuple[float, Seen]:
     if done.returncode or f"{JOBS} job(s) killed" not in done.stdout:
         sys.exit(f"kill failed:\n{done.stdout[-500:]}\n{done.stderr}")
     return seconds, seen
+
+
+def processes(where: Place) -> list[int]:
+    """Those in the folders of the jobs: none, or what is left a minute after the queue is empty."""
+    wait_until_empty(where.scheduler)
+    end = time.monotonic() + 60
+    while True:
+        inside = (p for p in psutil.process_iter(["cwd"]) if p.info["cwd"])
+        found = [p.pid for p in inside if where.folder in Path(p.info["cwd"]).parents]
+        if not found or time.monotonic() > end:
+            return found
+        time.sleep(0.5)
 
 
 def submitted(run: Path) -> int:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,16 +124,15 @@ def once(rival: Rival, python: Path) -> None:
         command = rival.command(where, python)
         owned(where.folder)
         log = where.tmp / "log"
-        with open(log, "w") as out, watched("slurm") as rival.seen:
+        # what ends it is none of its doing, and not watched
+        with open(log, "w") as out, ExitStack() as after, watched("slurm") as rival.seen:
             begun = time.monotonic()
             process = subprocess.Popen(
                 command, stdout=out, stderr=out, cwd=where.tmp, start_new_session=True
             )
-            try:
-                code = wait(process, rival, where)
-                taken = time.monotonic() - begun
-            finally:
-                end(process, where)
+            after.callback(end, process, where)
+            code = wait(process, rival, where)
+            taken = time.monotonic() - begun
         ran = markers(where)
         if code == 0 and ran == JOBS:
             rival.times.append(taken)
@@ -163,11 +162,12 @@ def end(process: subprocess.Popen[bytes], where: Place) -> None:
     folder = shlex.quote(str(where.folder))
     text = f"""squeue -h -u hpc -o '%i %Z' | while read -r id at; do
 case $at in {folder}*) scancel "$id" ;; esac; done
+pause=0
 for how in TERM KILL; do
   for p in /proc/[0-9]*; do
-    case $(readlink "$p/cwd") in {folder}*) kill -s $how "${{p#/proc/}}" && sleep=3 ;; esac
+    case $(readlink "$p/cwd") in {folder}*) kill -s $how "${{p#/proc/}}" && pause=3 ;; esac
   done
-  sleep ${{sleep-0}}
+  sleep $pause
 done
 """
     words = ssh(where.remote)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chains import fresh, jobmon, make
 from cluster import FAULTS
-from outside import QUERY, watched
+from outside import watched
 from places import newest
 from results import Figure, figures_table, medians
 
@@ -24,7 +24,7 @@ AIMS = {"median": 1.5, "99 %": 3.0}
 # the lab runs it instead of sbatch: to the microsecond, by the clock of the markers
 _NOTING = """#!/bin/bash
 printf '%s %s/%s\\n' "${{EPOCHREALTIME/,/.}}" "$PWD" "${{!#}}" >>{log}
-exec /usr/bin/sbatch "$@"
+exec /usr/bin/{program} "$@"
 """
 
 
@@ -59,38 +59,49 @@ def once(seed: int) -> tuple[list[float], float, str]:
     def script(_: int, id: int) -> str:
         return f"#!/bin/sh\nsleep {dice.uniform(SHORTEST, LONGEST):.2f}\ntouch qsub.finished.{id}\n"
 
-    with fresh("slurm") as where, noted(where.folder / "sbatch.log") as log:
+    with (
+        fresh("slurm") as where,
+        noted("sbatch", where.folder) as log,
+        noted("squeue", where.folder) as asked,
+    ):
         ldir = where.tmp / "L"
         make(ldir / "init", CHAINS, LENGTH, script)
         with watched("slurm") as seen:
-            taken = jobmon(where, "--maxqsub", str(CHAINS), "--interval", str(INTERVAL))
+            jobmon(where, "--maxqsub", str(CHAINS), "--interval", str(INTERVAL))
         there = where.there(newest(ldir))
         markers = {str(p.relative_to(there)): p.stat().st_mtime for p in there.glob("c*/qsub.f*")}
         delays = reactions(markers, submissions(log.read_text(), there))
-    return delays, seen.calls[QUERY["slurm"]] / math.ceil(taken / INTERVAL), str(seen)
+        end = max(markers.values())  # from then on it is asked whether the last have left
+        times = [time for time in map(when, asked.read_text().splitlines()) if time <= end]
+    return delays, len(times) / math.ceil((end - times[0]) / INTERVAL), str(seen)
 
 
 @contextmanager
-def noted(log: Path) -> Iterator[Path]:
-    """Meanwhile the time of each sbatch is in the log, with the script."""
+def noted(program: str, folder: Path) -> Iterator[Path]:
+    """Meanwhile the time of each call of a program is in the log, with its last word."""
+    log, noting = folder / f"{program}.log", FAULTS / program
     log.touch()
     log.chmod(0o666)
-    program = FAULTS / "sbatch"
     FAULTS.mkdir(exist_ok=True)
-    program.write_text(_NOTING.format(log=log))
-    program.chmod(0o755)
+    noting.write_text(_NOTING.format(log=log, program=program))
+    noting.chmod(0o755)
     try:
         yield log
     finally:
-        program.unlink()
+        noting.unlink()
+
+
+def when(line: str) -> float:
+    """The time of a call."""
+    return float(line.partition(" ")[0])
 
 
 def submissions(log: str, there: Path) -> dict[str, float]:
     """Job to the time of its first submission."""
     found: dict[str, float] = {}
     for line in log.splitlines():
-        time, _, script = line.partition(" ")
-        found.setdefault(str(Path(script).relative_to(there)), float(time))
+        script = Path(line.partition(" ")[2])
+        found.setdefault(str(script.relative_to(there)), when(line))
     return found
 
 

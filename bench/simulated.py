@@ -28,16 +28,17 @@ from typing import Any
 import results
 
 from jobauto.clock import Clock
-from jobauto.graph import Graph, Need
+from jobauto.graph import Graph
 from jobauto.host import Over
 from jobauto.ledger import Ledger
 from jobauto.limits import ErrorRate, Limits
 from jobauto.loop import Link, loop
 from jobauto.model import Claim, InQueue, Job, Queued, Seen
 from jobauto.monitor import Monitor
+from jobauto.needs import Need
 from jobauto.noticing import Noticing
+from jobauto.remote.following import Submitted, SubmitThenLook
 from jobauto.remote.observation import Observe
-from jobauto.remote.submission import Submit
 from jobauto.run import PRIVATE, Run
 from jobauto.schedulers import DIALECTS
 from jobauto.tree import Tree
@@ -97,16 +98,19 @@ class Cluster:
             if early:
                 return Seen(there=frozenset(there), missing=missing, early=True)
             return Seen(dict(self.queue), True, frozenset(there), missing)
-        assert isinstance(request, Submit)
-        return {attempt.token: self._take(attempt.job, attempt.token) for attempt in
-                request.attempts}  # fmt: skip
+        assert isinstance(request, SubmitThenLook)
+        attempts, files = request.submit.attempts, frozenset(request.files)
+        claims = {a.token: self._take(a.job, a.token) for a in attempts}
+        there = self.markers & files
+        return Submitted(claims, Seen(there=frozenset(there), missing=files - there, early=True))
 
     def _wait(self, request: Observe) -> bool:
         """Let time pass until a glance shows that a job has ended; whether one did."""
         now, seconds = self.clock.elapsed(), request.wait.seconds
-        if not seconds:
+        pauses = request.wait.pauses(len(request.files))
+        if not pauses:
             return False
-        pause = float(request.wait.pauses(len(request.files))[0])
+        pause = float(pauses[0])
         first = self._ends[0][0] - now if self._ends else math.inf
         glance = pause * max(1, math.ceil(first / pause)) if first < seconds else seconds
         self.clock.sleep(min(glance, seconds))
@@ -135,18 +139,18 @@ class Cluster:
 def world(folder: Path, jobs: int, maxqsub: int, seconds: float) -> Monitor:
     """A monitor for so many jobs in chains, before its first tick."""
     (folder / PRIVATE).mkdir()
-    run = Run(folder, "5eed", {}, "slurm", str(folder), synced_ns=1)
+    run = Run(folder, "5eed", {}, "slurm", "/there", synced_ns=1)
     graph = Graph(Job(f"m{n // CHAIN:06}", str(n % CHAIN)) for n in range(jobs))
     for name, job in graph.jobs.items():
         number = int(job.id)
         needs = [Need(Job(job.folder, str(number - 1)).marker, 1)] if number else []
         graph.set_needs(name, needs)
     clock = JumpingClock()
-    ledger = Ledger(folder, run.id, clock.elapsed)
+    ledger = Ledger(folder, run.id, clock)
     noticing = Noticing(run, graph, lambda _name: False, clock.elapsed, Tree())
     noticing.look = list  # type: ignore[method-assign]
     limits = Limits(maxqsub, ErrorRate(None, 600, 600))
-    host = Cluster(clock, seconds)
+    host: Any = Cluster(clock, seconds)  # as much of a Host as a monitor uses
     return Monitor(run, graph, ledger, host, DIALECTS["slurm"], limits, noticing, clock=clock)
 
 
