@@ -119,6 +119,8 @@ alive() {
     [ -n "$since" ] && [ "$(born "$pid")" = "$since" ]
 }
 dead() { ! alive "$1"; }
+# killed NAME: has it ended, though not by stop?
+killed() { [ -e "$LAB/pid/$1" ] && dead "$1"; }
 
 # stop NAME [SIGNAL]: ends that process, by force after 10 s; harmless when it is not there.
 stop() {

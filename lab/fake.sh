@@ -29,8 +29,9 @@ start() {
     make_user
     installed
     ! alive fake-clusters || return 0
+    # each begins without the jobs of last time
     for accent in $FAKES; do
-        rm -rf "${FAKE:?}/$accent/bin" "$FAKE/$accent/socket" "$FAKE/$accent/down" "$FAKE/$accent/limit"
+        rm -rf "${FAKE:?}/$accent"
         mkdir -p "$FAKE/$accent"
         chown "$LAB_USER:" "$FAKE/$accent"
     done

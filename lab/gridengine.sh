@@ -96,6 +96,7 @@ start() {
     name_host
     # it has no option for the address to listen on
     fence gridengine 6444,6445
+    ! killed sge_qmaster || left=yes
     daemon sge_qmaster
     wait_for 20 qconf -sh || die 'sge_qmaster does not answer' "$SPOOL/qmaster/messages"
     # done once for this host and this text
@@ -109,6 +110,14 @@ start() {
         die 'sge_qmaster does not know sge_execd' "$(execd_log)"
     wait_for 60 heard || die 'sge_execd does not report' "$(execd_log)"
     cat "$0" /proc/sys/kernel/hostname >"$CONF/done"
+    # it would begin with the jobs of the tests that were killed with it
+    [ -z "${left:-}" ] || end_jobs
+}
+
+no_jobs() { [ -z "$(qstat -u "$LAB_USER")" ]; }
+end_jobs() {
+    qdel -u "$LAB_USER" >/dev/null 2>&1 || :
+    wait_for 30 no_jobs || warn 'jobs are left in Grid Engine'
 }
 
 stop_gridengine() {
@@ -120,6 +129,7 @@ case ${1:-status} in
 start) prepare && start ;;
 stop)
     prepare
+    ! alive sge_qmaster || end_jobs
     stop_gridengine
     unfence gridengine
     ;;

@@ -71,10 +71,19 @@ usable() { case $(sinfo -h -o %T 2>/dev/null) in idle* | mixed* | allocated* | c
 start() {
     configure
     start_munge
+    ! killed slurmctld || left=yes
     alive slurmctld || launch slurmctld slurmctld -D
     wait_for 20 scontrol show partition other || die 'slurmctld does not answer' "$LAB/log/slurmctld.log"
     alive slurmd || launch slurmd slurmd -D -N "$NODE"
     wait_for 30 usable || die "Slurm's node $NODE is not up" "$LAB/log/slurmd.log"
+    # it would begin with the jobs of the tests that were killed with it
+    [ -z "${left:-}" ] || end_jobs
+}
+
+no_jobs() { [ -z "$(squeue -h -u "$LAB_USER")" ]; }
+end_jobs() {
+    scancel -u "$LAB_USER" || :
+    wait_for 30 no_jobs || warn 'jobs are left in Slurm'
 }
 
 stop_slurm() {
@@ -86,6 +95,7 @@ case ${1:-status} in
 start) prepare && start ;;
 stop)
     prepare
+    ! alive slurmctld || end_jobs
     stop_slurm
     stop munged
     unfence slurm

@@ -146,6 +146,23 @@ def test_a_login_node_that_goes_down_for_a_while_changes_no_verdict(
     )
 
 
+@pytest.mark.parametrize("place", [*DAEMONS, "lsf"], indirect=True)
+def test_the_lab_starts_without_the_jobs_of_a_scheduler_that_was_killed(place: Place) -> None:
+    daemon, script = (DAEMONS | {"lsf": ("fake-clusters", "fake.sh")})[place.name]
+    if place.name == "slurm":
+        cluster.real("/usr/bin/sbatch", "-o", "/dev/null", "--wrap", "sleep 600")
+    elif place.name == "sge":
+        cluster.real("/usr/bin/qsub", "-o", "/dev/null", "-b", "y", "-h", "/bin/sleep", "600")
+    else:
+        cluster.fake(place.name).submit(
+            "sleep 600", name="left", folder="/", out="/dev/null", err="/dev/null"
+        )
+    assert cluster.queue(place.name)
+    lab_shell(f'alive {daemon} && kill -9 "$pid" && wait_for 10 dead {daemon}')
+    lab_shell(f'sh "$HERE/{script}" start')
+    assert not cluster.queue(place.name)
+
+
 # --- refusals -------------------------------------------------------------------------------------
 
 REFUSED = {
