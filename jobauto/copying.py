@@ -13,7 +13,7 @@ from pathlib import Path
 from jobauto import placeholders
 from jobauto.errors import UserError
 from jobauto.model import Job
-from jobauto.quoting import shown
+from jobauto.quoting import decoded, encoded, shown
 from jobauto.tree import PARTIAL, leads_out
 
 _HINT = "put this right, then start again"
@@ -95,7 +95,7 @@ class Filler:
         outside = leads_out(root, path)
         if outside:
             return "", [outside]
-        before = read(path).decode("utf-8", "surrogateescape")
+        before = decoded(read(path))
         if "__" not in before:
             return before, []
         values = self.values(job)
@@ -124,7 +124,7 @@ class Filler:
         """
         path, origin = f"{root}/{job.name}", f"{source or root}/{job.name}"
         after, problems = self.text(source or root, job)
-        data = after.encode("utf-8", "surrogateescape")
+        data = encoded(after)
         if problems:
             return problems
         status, times, mode = os.stat(origin), None, 0o200

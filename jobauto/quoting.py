@@ -1,4 +1,5 @@
-"""The one place where a name becomes part of a shell script or of a line in our files."""
+"""The one place where a name becomes part of a shell script or of a line in our files, and a text
+becomes bytes."""
 
 from __future__ import annotations
 
@@ -58,3 +59,13 @@ def shown_lines(text: str) -> str:
 def slug(text: str, longest: int = 80) -> str:
     """A reason as one word without blanks, short enough for a line of quelist."""
     return re.sub(r"[\s'\"\\]+", "-", shown(" ".join(text.split())))[:longest].strip("-") or "-"
+
+
+def encoded(text: str) -> bytes:
+    """A text, or a name, as it stands in a file; odd bytes survive a round trip."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def decoded(data: bytes | bytearray) -> str:
+    """The text that `encoded` made into this."""
+    return data.decode("utf-8", "surrogateescape")

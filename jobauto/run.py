@@ -22,7 +22,7 @@ from jobauto.graph import Graph
 from jobauto.ledger import files
 from jobauto.model import Attempt, Job, stamp
 from jobauto.needs import Need, parse_needs
-from jobauto.quoting import shown, word
+from jobauto.quoting import decoded, shown, word
 from jobauto.reuse.keys import keys
 from jobauto.schedulers import DIALECTS, Dialect
 from jobauto.settings import OF_THE_CALL, SECRET, Settings
@@ -185,7 +185,7 @@ def read_needs(root: Path, graph: Graph, name: str) -> tuple[list[Need] | None, 
     """The needs of one job as its dependency file says now; None without one."""
     job = graph.jobs[name]
     try:
-        text = files.decoded(copying.read(f"{root}/{job.dependency}"))
+        text = decoded(copying.read(f"{root}/{job.dependency}"))
     except OSError:
         return None, []
     return parse_needs(job, text)

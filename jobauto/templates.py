@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from jobauto.errors import UserError, near
-from jobauto.quoting import shown
+from jobauto.quoting import decoded, shown
 
 Texts = Mapping[str, str]
 Change = Callable[[Path, str, Texts], str]
@@ -223,7 +223,7 @@ def build(
                 made.mkdir()
                 build(entry.iterdir(), made, bound, change)
                 continue
-            text = entry.read_bytes().decode("utf-8", "surrogateescape")  # gives back any bytes
+            text = decoded(entry.read_bytes())
             with made.open("x", encoding="utf-8", errors="surrogateescape") as file:
                 file.write(text if "\0" in text else change(entry, filled(text, bound), bound))
             shutil.copymode(entry, made)
@@ -246,7 +246,7 @@ def words(entry: Path) -> set[str]:
     found = set(WORD.findall(entry.name))
     if entry.is_dir():
         return found.union(*(words(below) for below in _kept(entry.iterdir())))
-    text = entry.read_bytes().decode("utf-8", "surrogateescape")
+    text = decoded(entry.read_bytes())
     return found if "\0" in text else found.union(WORD.findall(text))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jobauto.errors import UserError
 from jobauto.model import Job
-from jobauto.quoting import shown
+from jobauto.quoting import encoded, shown
 
 # What the monitor itself writes into a run folder; never copied in, mirrored or fetched.
 OWN_FILES = ("quelist", "qsub.now", "qsub.log", "qstat", "kill", "jobmon.log", ".jobauto")
@@ -220,7 +220,7 @@ def _bad_name(job: Job) -> UserError | None:
     if job.id in _BESIDE:
         hint = f"a job's script is qsub.<id>, this file wants qsub.{job.id}.<id>"
         return UserError(f"{job.id!r} cannot be a job's id", where, hint)
-    if not job.name.isprintable() or not job.name.encode("utf-8", "surrogateescape").isascii():
+    if not job.name.isprintable() or not encoded(job.name).isascii():
         try:
             job.name.encode("utf-8")
         except UnicodeEncodeError:

@@ -17,6 +17,7 @@ from typing import IO
 import sh
 
 from jobauto.errors import CouldNotAsk, Interrupted, UserError
+from jobauto.quoting import decoded, encoded
 from jobauto.remote.framing import Answer
 
 _CHUNK = 65536
@@ -64,7 +65,7 @@ class Runner:
             raise Interrupted()
         process = self._program(argv[0])(
             *argv[1:],
-            _in=text.encode("utf-8", "surrogateescape"),
+            _in=encoded(text),
             _in_bufsize=_CHUNK,
             _out_bufsize=_CHUNK,
             _err_bufsize=_CHUNK,
@@ -80,7 +81,7 @@ class Runner:
             raise Interrupted()
         if late:
             raise CouldNotAsk(f"{argv[0]}: no answer within {timeout:.0f} s")
-        return Answer(process.exit_code, text_of(process.stdout), text_of(process.stderr))
+        return Answer(process.exit_code, decoded(process.stdout), decoded(process.stderr))
 
     def start(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a program that stays, with pipes to it that do not block. UserError if there is
@@ -98,7 +99,7 @@ class Runner:
         """
         with contextlib.ExitStack() as stack:
             given, said = (stack.enter_context(TemporaryFile()) for _ in range(2))
-            given.write(text.encode("utf-8", "surrogateescape"))
+            given.write(encoded(text))
             given.seek(0)
             process = self._popen(argv, given, subprocess.DEVNULL, said)
             stack.pop_all()
@@ -232,7 +233,7 @@ class Beside:
             raise Interrupted()
         if self._late:
             raise CouldNotAsk(f"{self._name}: not done within {self._timeout:.0f} s")
-        return Answer(self._process.returncode, "", text_of(self._err))
+        return Answer(self._process.returncode, "", decoded(self._err))
 
     def stop(self) -> None:
         """Have it end, and wait for nothing."""
@@ -256,11 +257,6 @@ class Beside:
 
 def _missing(program: str) -> UserError:
     return UserError(f"{program} is not installed here", hint=f"install {program}")
-
-
-def text_of(data: bytes | bytearray) -> str:
-    """What a program wrote; odd bytes survive a round trip."""
-    return data.decode("utf-8", "surrogateescape")
 
 
 def _end(pid: int | None, way: signal.Signals = signal.SIGKILL) -> None:

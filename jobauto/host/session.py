@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import IO, TypeVar
 
 from jobauto.errors import CouldNotAsk, Interrupted
-from jobauto.host.process import Runner, text_of
+from jobauto.host.process import Runner
+from jobauto.quoting import decoded, encoded
 from jobauto.remote.framing import Answer, Request
 
 T = TypeVar("T")
@@ -84,7 +85,7 @@ class _Talk:
         mark = self._mark.decode()
         text = f"(\n{script}) </dev/null\n"
         text += f"printf '\\n{mark} %s\\n' $?; printf '\\n{mark}\\n' >&2\n"
-        left = memoryview(text.encode("utf-8", "surrogateescape"))
+        left = memoryview(encoded(text))
         stdin, stdout, stderr = self.process.stdin, self.process.stdout, self.process.stderr
         assert stdin
         assert stdout
@@ -121,11 +122,11 @@ class _Talk:
         """What was said before the marks."""
         out, _, code = self._out.rpartition(b"\n" + self._mark + b" ")
         err = self._err.rpartition(b"\n" + self._mark)[0]
-        return Answer(int(code), text_of(out), text_of(err))
+        return Answer(int(code), decoded(out), decoded(err))
 
     def cut_short(self, code: int) -> Answer:
         """What was said before the shell ended with this status."""
-        return Answer(code, text_of(self._out), text_of(self._err))
+        return Answer(code, decoded(self._out), decoded(self._err))
 
 
 def _rest(stdin: IO[bytes], data: memoryview) -> memoryview:

@@ -63,7 +63,7 @@ class Line(NamedTuple):
 
 def token(run_id: str, job: Job, number: int) -> str:
     """What names an attempt of a run on the remote for ever."""
-    digest = hashlib.sha256(files.encoded(job.name)).hexdigest()[:10]
+    digest = hashlib.sha256(quoting.encoded(job.name)).hexdigest()[:10]
     return f"ja{run_id}-{digest}-{number}"
 
 
@@ -85,7 +85,7 @@ def append(path: Path, date: str, lines: Iterable[Line]) -> None:
             files.flush_folder(path.parent)  # so a log that holds anything has its name on disk
         elif _last_byte(file.fileno()) != b"\n":
             text = f"{_TORN}\n{text}"  # the line that a crash cut short
-        file.write(files.encoded(text))
+        file.write(quoting.encoded(text))
         file.flush()
         os.fsync(file.fileno())
 

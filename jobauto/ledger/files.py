@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from jobauto.quoting import decoded, encoded
+
 
 def replace(
     path: Path, text: str | Iterable[bytes], mode: int = 0o644, durable: bool = True
@@ -31,16 +33,6 @@ def replace(
     os.replace(beside, path)
     if durable:
         flush_folder(path.parent)
-
-
-def encoded(text: str) -> bytes:
-    """A text as it stands in a file; odd bytes survive a round trip."""
-    return text.encode("utf-8", "surrogateescape")
-
-
-def decoded(data: bytes) -> str:
-    """The text that `encoded` made into this."""
-    return data.decode("utf-8", "surrogateescape")
 
 
 def flush_folder(folder: Path) -> None:

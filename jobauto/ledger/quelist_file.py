@@ -10,6 +10,7 @@ from jobauto.errors import UserError
 from jobauto.ledger import files, quelist
 from jobauto.ledger.entries import Entry
 from jobauto.ledger.quelist import Word
+from jobauto.quoting import decoded, encoded
 
 log = logging.getLogger("jobauto")
 
@@ -39,7 +40,7 @@ class QuelistFile:
         signature = self._signature()
         text = files.read(self.path) if signature else ""
         found = quelist.parse(text, str(self.path)) if signature else None
-        self._texts, self._names, self._ours = [files.encoded(text)], None, signature
+        self._texts, self._names, self._ours = [encoded(text)], None, signature
         return found
 
     def note(self, name: str, place: int) -> None:
@@ -67,7 +68,7 @@ class QuelistFile:
             kept = (n for n in names[block] if n in entries and entries[n].place // BLOCK == block)
             lines = {name: entries[name].words for name in kept}
             text = quelist.format_lines(lines)
-            names[block], texts[block] = list(lines), files.encoded(text)
+            names[block], texts[block] = list(lines), encoded(text)
         files.replace(self.path, texts)
         self._texts, self._names, self._ours = texts, names, self._signature()
         self._stale = set()
@@ -82,7 +83,7 @@ class QuelistFile:
         if signature is None or signature == self._ours:
             return None
         try:
-            before, now = files.decoded(b"".join(self._texts)), self.read()
+            before, now = decoded(b"".join(self._texts)), self.read()
             return (quelist.parse(before), now) if now is not None else None
         except UserError as error:
             aside = self.path.with_name(UNREADABLE)

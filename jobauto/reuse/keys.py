@@ -20,7 +20,7 @@ from jobauto.errors import UserError
 from jobauto.graph import Graph
 from jobauto.ledger.files import sha256
 from jobauto.model import Job
-from jobauto.quoting import shown
+from jobauto.quoting import decoded, encoded, shown
 
 SCRIPT = "its script"  # the part that always counts
 Text = Callable[[Job], str]
@@ -106,7 +106,7 @@ def _order(graph: Graph) -> Iterator[str]:
 def listed(root: Path, file: str) -> list[tuple[int, str]] | None:
     """The entries of a list, one a line, with their line numbers; None if there is no such file."""
     try:
-        text = (root / file).read_bytes().decode("utf-8", "surrogateescape")
+        text = decoded((root / file).read_bytes())
     except OSError:
         return None
     lines = ((number, line.strip()) for number, line in enumerate(text.split("\n"), 1))
@@ -178,7 +178,7 @@ def _seen(job: Job, path: str) -> str:
 
 def text_hash(script: str) -> str:
     """What stands in a key for the text of a script."""
-    return _hash(script.encode("utf-8", "surrogateescape"))
+    return _hash(encoded(script))
 
 
 def _hash(data: bytes) -> str:

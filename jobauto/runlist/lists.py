@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from jobauto.errors import UserError, near, raise_all
-from jobauto.quoting import shown
+from jobauto.quoting import decoded, shown
 
 LONGEST = 150  # bytes of a base name; its temporary folder gets a host and numbers, too
 
@@ -105,7 +105,7 @@ def _read(name: str, file: Path, mc: str, problems: list[UserError]) -> RunList:
         lines = []
     runs = []
     for number, raw in enumerate(lines, 1):
-        line = raw.decode("utf-8", "surrogateescape").strip()
+        line = decoded(raw).strip()
         if not line or line[0] == "#":
             continue
         wrong = _wrong(line)

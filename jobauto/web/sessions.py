@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from jobauto.quoting import encoded
+
 FILE = "http.json"  # in .jobauto: where a run is served, and the tokens
 MINUTES = 10  # that a link is good for
 LONGEST = 7 * 24 * 3600.0  # seconds of a session
@@ -41,7 +43,7 @@ class Tokens:
 
     def role(self, given: str) -> Role:
         """Whose token this is. It takes as long for any token of the same length."""
-        data = given.encode("utf-8", "surrogateescape")
+        data = encoded(given)
         owner = hmac.compare_digest(data, self.owner.encode())
         reader = hmac.compare_digest(data, self.reader.encode())
         return Role.OWNER if owner else Role.READER if reader else Role.NOBODY
@@ -54,7 +56,7 @@ def ticket(token: str, now: float) -> str:
 
 
 def _signed(token: str, text: str) -> str:
-    return hmac.new(token.encode(), _bytes(text), hashlib.sha256).hexdigest()
+    return hmac.new(token.encode(), encoded(text), hashlib.sha256).hexdigest()
 
 
 @dataclass(slots=True)
@@ -94,7 +96,7 @@ class Sessions:
         until = text.partition(".")[0]
         role = Role.NOBODY
         for token, whose in ((self.tokens.owner, Role.OWNER), (self.tokens.reader, Role.READER)):
-            if hmac.compare_digest(_signed(token, text).encode(), _bytes(signature)):
+            if hmac.compare_digest(_signed(token, text).encode(), encoded(signature)):
                 role = whose
         now = self.now()
         self._used = {used: end for used, end in self._used.items() if end > now}
@@ -105,8 +107,4 @@ class Sessions:
 
 
 def _digest(session: str) -> bytes:
-    return hashlib.sha256(_bytes(session)).digest()
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+    return hashlib.sha256(encoded(session)).digest()
